@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "core/context.h"
+#include "core/image.h"
 
 namespace similis {
 
@@ -18,11 +19,6 @@ struct PictureTensor {
   std::uint32_t width = 0;
   std::uint32_t height = 0;
   std::span<const std::uint8_t> rgb;  // height * width * 3 bytes
-};
-
-struct ClassScore {
-  std::uint32_t class_id = 0;  // index into ModelInfo::labels
-  float probability = 0;       // softmax over all classes of the model
 };
 
 /// What a model says of one picture.

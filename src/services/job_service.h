@@ -1,0 +1,68 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "core/context.h"
+#include "core/image.h"
+#include "core/job.h"
+#include "services/ports.h"
+
+namespace similis {
+
+struct StartedJob {
+  Job job;
+  bool existed = false;  // an unfinished job on the same collection and root goes on
+};
+
+struct FailurePage {
+  std::vector<ImageRow> rows;
+  std::string next_cursor;
+};
+
+/// Long work: building from a folder, verifying. Jobs are rows, worked on by the threads that run()
+/// lends; what is left of a job is derived from row states, so that resuming is running again.
+class JobService {
+ public:
+  explicit JobService(const Ports& ports);
+  ~JobService();
+
+  /// Queues the indexing of folder `root` into `collection` (made when new). `root` is made
+  /// absolute and free of links by the caller's rules: here it must be absolute. not_found /
+  /// permission_denied when it cannot be read. `model` "" is the default; it counts only for a
+  /// collection without an index.
+  Result<StartedJob> start_build(const Context& ctx, std::string_view collection,
+                                 std::string_view root, const BuildOptions& options,
+                                 std::string_view model);
+  Result<StartedJob> start_verify(const Context& ctx, std::string_view collection);
+
+  Result<Job> get(const Context& ctx, JobId id);
+  Result<std::vector<Job>> list(const Context& ctx, std::size_t limit);
+  Result<Job> pause(const Context& ctx, JobId id);
+  Result<Job> resume(const Context& ctx, JobId id);
+  Result<Job> cancel(const Context& ctx, JobId id);
+  /// The failed files of the job's root.
+  Result<FailurePage> failures(const Context& ctx, JobId id, std::size_t limit,
+                               std::string_view cursor);
+  /// Waits until the job's version is above `version`, the context ends, or `timeout` has passed;
+  /// the row as it is then.
+  Result<Job> wait(const Context& ctx, JobId id, std::int64_t version,
+                   Context::Clock::duration timeout);
+  /// What the last verify job found, in words; empty when all is well.
+  Result<std::vector<std::string>> findings(const Context& ctx, JobId id);
+
+  /// Finishes what an earlier process left (pending and removing rows, orphaned blobs, jobs of a
+  /// dead owner go back to the queue), then works on jobs one after another until `stop`. Blocks:
+  /// the application lends it a thread.
+  void run(std::stop_token stop);
+  /// Only the finishing of leftovers; quick when there is nothing.
+  Status recover(const Context& ctx);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace similis

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/collection.h"
+#include "core/context.h"
+#include "core/image.h"
+#include "services/ports.h"
+
+namespace similis {
+
+struct CollectionSummary {
+  Collection collection;
+  CollectionCounts counts;
+  std::vector<Root> roots;
+  std::int64_t skipped = 0;  // files that are not pictures, of the last scans
+  std::string model_name;    // "" before the first picture
+  std::string model_version;
+  std::string precision;
+  std::int32_t dimensions = 0;
+  double cutoff = 0;
+  VectorIndexStats index;
+};
+
+/// Bytes to send, or an open file to send from.
+struct PictureBytes {
+  std::vector<std::byte> bytes;
+  std::string media_type;
+  std::string etag;  // strong: derived from the content hash
+  std::string name;  // for Content-Disposition
+};
+
+/// Collections and the pictures in them: what is there, apart from searching.
+class LibraryService {
+ public:
+  explicit LibraryService(const Ports& ports);
+  ~LibraryService();
+
+  Result<CollectionSummary> create_collection(const Context& ctx, std::string_view name);
+  Result<std::vector<CollectionSummary>> list_collections(const Context& ctx);
+  Result<CollectionSummary> get_collection(const Context& ctx, std::string_view name);
+  /// Rows, vectors, and what no other collection holds of thumbnails and uploads; pictures in
+  /// folders are not touched.
+  Status delete_collection(const Context& ctx, std::string_view name);
+
+  Result<ListPage> list_images(const Context& ctx, std::string_view collection,
+                               ListRequest request);
+  Result<ListPage> list_failures(const Context& ctx, std::string_view collection, std::size_t limit,
+                                 std::string_view cursor);
+  Result<ImageRow> get_image(const Context& ctx, std::string_view collection, ImageId id);
+  Result<ImageRow> set_tags(const Context& ctx, std::string_view collection, ImageId id,
+                            std::vector<std::string> tags);
+  /// Takes the picture out of the collection; a file in a folder stays (and comes back with the
+  /// next scan).
+  Status remove_image(const Context& ctx, std::string_view collection, ImageId id);
+
+  /// The file as it is: of a folder, or the uploaded bytes. not_found when the file has gone since.
+  Result<PictureBytes> file(const Context& ctx, std::string_view collection, ImageId id);
+  Result<PictureBytes> thumbnail(const Context& ctx, std::string_view collection, ImageId id);
+  /// A JPEG at most `width_max` wide that any browser shows, made on demand and kept in a bounded
+  /// cache.
+  Result<PictureBytes> preview(const Context& ctx, std::string_view collection, ImageId id,
+                               std::int32_t width_max);
+
+  Result<std::vector<ModelProvider::Listed>> models(const Context& ctx);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace similis
