@@ -6,7 +6,8 @@ namespace similis {
 
 void Trace::add(const std::string& name, double ms) {
   std::lock_guard lock(mutex_);
-  auto it = std::find_if(stages_.begin(), stages_.end(), [&](const Stage& s) { return s.name == name; });
+  auto it =
+      std::find_if(stages_.begin(), stages_.end(), [&](const Stage& s) { return s.name == name; });
   if (it == stages_.end()) {
     stages_.push_back({name, ms});
   } else {
@@ -35,7 +36,9 @@ Context Context::with_timeout(Clock::duration timeout) const {
 }
 
 StageTimer::~StageTimer() {
-  if (trace_) trace_->add(name_, std::chrono::duration<double, std::milli>(Context::Clock::now() - begin_).count());
+  if (trace_)
+    trace_->add(name_,
+                std::chrono::duration<double, std::milli>(Context::Clock::now() - begin_).count());
 }
 
 }  // namespace similis
