@@ -62,6 +62,11 @@ struct MovedImage {
   std::int64_t mtime_ns = 0;
 };
 
+struct TouchedImage {
+  ImageId id = 0;
+  std::int64_t mtime_ns = 0;
+};
+
 enum class ListSort : std::uint8_t { date, name, random };
 
 struct ListRequest {
@@ -129,8 +134,9 @@ class MetadataStore {
   virtual Result<Collection> get_collection(const Context& ctx, CollectionId id) = 0;
   /// All rows of the collection; the caller has dropped its indexes.
   virtual Status delete_collection(const Context& ctx, CollectionId id) = 0;
-  virtual Result<IndexInfo> create_index(const Context& ctx,
-                                         const IndexInfo& index) = 0;  // gives the id
+  /// Gives the id. The collection's first index is its active one at once; a later one is
+  /// `building` until it is activated.
+  virtual Result<IndexInfo> create_index(const Context& ctx, const IndexInfo& index) = 0;
   virtual Result<std::vector<IndexInfo>> list_indexes(const Context& ctx, CollectionId id) = 0;
   /// The index answers from now on; the one before becomes standby. Epoch + 1. One statement that
   /// matters.
@@ -162,10 +168,12 @@ class MetadataStore {
 
   // ---- a picture's life, in the order of the contract
   /// Step 1: rows `pending` in `index`, committed. A row that is ready stays ready (the old answer
-  /// stays until the new vector is there). Fills id, existed and was_ready.
+  /// stays until the new vector is there). A row that is being removed no longer holds its place: a
+  /// picture found there again is a new row. Fills id, existed and was_ready.
   virtual Status put_pending(const Context& ctx, CollectionId id, IndexId index,
                              std::span<PendingImage> batch) = 0;
-  /// Step 3: facts and state `ready`, epoch + 1, index token = max(token), one transaction.
+  /// Step 3: facts and state `ready`, epoch + 1, index token = max(token), one transaction. Rows
+  /// that went in the meantime are passed over.
   virtual Status mark_ready(const Context& ctx, CollectionId id, IndexId index,
                             std::span<const ReadyImage> batch, WriteToken token) = 0;
   /// `failed` with the reason, attempts + 1. A row that was ready for other content becomes failed
@@ -175,11 +183,16 @@ class MetadataStore {
                                                    IndexId index,
                                                    std::span<const FailedImage> batch,
                                                    WriteToken token) = 0;
-  /// New places of rows; ids, tags and vectors stay. Epoch + 1.
+  /// New places of folder rows (they may trade places); ids, tags and vectors stay. Epoch + 1.
+  /// conflict when a row outside the batch holds the place. `token` is the active index's, here and
+  /// in the calls below.
   virtual Status move_images(const Context& ctx, CollectionId id, std::span<const MovedImage> batch,
                              WriteToken token) = 0;
-  /// A file was touched but its bytes are the same.
-  virtual Status touch_image(const Context& ctx, ImageId image, std::int64_t mtime_ns) = 0;
+  /// Files that were touched while their bytes stayed the same. Epoch + 1 when a ready row's date
+  /// changes by it (rows without an EXIF date): the caller has updated the vector store's
+  /// attributes first and passes that token.
+  virtual Status touch_images(const Context& ctx, CollectionId id,
+                              std::span<const TouchedImage> batch, WriteToken token) = 0;
   /// First half of a removal: rows `removing`, hidden from every list. Epoch + 1.
   virtual Status begin_removal(const Context& ctx, CollectionId id,
                                std::span<const ImageId> ids) = 0;
