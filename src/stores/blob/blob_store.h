@@ -34,7 +34,8 @@ class BlobStore {
   virtual ~BlobStore() = default;
 
   /// Whole or not at all; an upload is durable on return, a thumbnail need not be (it can be made
-  /// again). The same key again replaces a thumbnail and leaves an upload as it is.
+  /// again). The same key again replaces a thumbnail; an upload's bytes stay as they are and
+  /// its age begins anew.
   virtual Status put(const Context& ctx, BlobKind kind, const ContentHash& key,
                      std::span<const std::byte> bytes, std::string_view media_type) = 0;
   /// not_found when absent; corruption when an upload's bytes do not hash to its key.
@@ -42,6 +43,10 @@ class BlobStore {
   virtual Result<bool> contains(const Context& ctx, BlobKind kind, const ContentHash& key) = 0;
   /// Not an error when absent.
   virtual Status erase(const Context& ctx, BlobKind kind, const ContentHash& key) = 0;
+  /// Erases only what is at least `age_min_s` seconds old, in one step: a put() that returned
+  /// before keeps its blob. Not an error when absent or younger.
+  virtual Status erase_aged(const Context& ctx, BlobKind kind, const ContentHash& key,
+                            std::int64_t age_min_s) = 0;
 
   /// Visits every key with the file's age in seconds, for sweeping what no row holds. Stops when
   /// `visit` returns false.

@@ -16,7 +16,8 @@
 
 namespace similis {
 
-/// What a folder scan compares a directory entry with.
+/// What a folder scan compares a directory entry with. A row whose content is being replaced (see
+/// put_pending) shows as `pending`.
 struct KnownFile {
   ImageId id = 0;
   std::string name;  // bytes
@@ -146,6 +147,8 @@ class MetadataStore {
   // ---- folders and roots
   /// The id of an absolute, normalised path; made with its parents when new.
   virtual Result<FolderId> intern_folder(const Context& ctx, std::string_view absolute_path) = 0;
+  /// The id of a folder that is known already; 0 when it is not. Writes nothing.
+  virtual Result<FolderId> find_folder(const Context& ctx, std::string_view absolute_path) = 0;
   virtual Result<std::string> folder_path(const Context& ctx, FolderId folder) = 0;
   virtual Status put_root(const Context& ctx, CollectionId id, FolderId folder,
                           const BuildOptions& options) = 0;
@@ -154,22 +157,27 @@ class MetadataStore {
                              std::span<const std::pair<std::string, std::int64_t>> skipped) = 0;
 
   // ---- scanning
-  /// Every file row of one folder (not below it), by name.
+  /// Every file row of one folder (not below it), by name; not those being removed.
   virtual Result<std::vector<KnownFile>> files_in_folder(const Context& ctx, CollectionId id,
                                                          FolderId folder) = 0;
-  /// Visits every file row at or below `root` with its folder's id. Stops when `visit` returns
-  /// false.
+  /// Visits every file row at or below `root` with its folder's id; not those being removed. Stops
+  /// when `visit` returns false.
   virtual Status for_each_file_under(
       const Context& ctx, CollectionId id, FolderId root,
       const std::function<bool(FolderId, const KnownFile&)>& visit) = 0;
-  /// Ready rows with this content hash in the collection, lowest id first.
+  /// Ready rows with this content hash in the collection, lowest id first, at most `limit`. Rows
+  /// whose content is being replaced are left out: their vector may already be another picture's.
   virtual Result<std::vector<ImageRow>> find_by_hash(const Context& ctx, CollectionId id,
-                                                     const ContentHash& hash) = 0;
+                                                     const ContentHash& hash,
+                                                     std::size_t limit) = 0;
 
   // ---- a picture's life, in the order of the contract
   /// Step 1: rows `pending` in `index`, committed. A row that is ready stays ready (the old answer
-  /// stays until the new vector is there). A row that is being removed no longer holds its place: a
-  /// picture found there again is a new row. Fills id, existed and was_ready.
+  /// stays until the new vector is there); ready for other content, it is marked as being replaced
+  /// until mark_ready or mark_failed, so that a process that dies between the new vector and
+  /// mark_ready leaves a trace (scan_images finds it under `pending`). A row that is being removed
+  /// no longer holds its place: a picture found there again is a new row. Fills id, existed and
+  /// was_ready.
   virtual Status put_pending(const Context& ctx, CollectionId id, IndexId index,
                              std::span<PendingImage> batch) = 0;
   /// Step 3: facts and state `ready`, epoch + 1, index token = max(token), one transaction. Rows
@@ -215,7 +223,7 @@ class MetadataStore {
                                          std::size_t limit, std::string_view cursor) = 0;
   virtual Result<CollectionCounts> counts(const Context& ctx, CollectionId id) = 0;
   /// The next rows above `after` in this state, ascending: what start-up and verify finish or
-  /// check.
+  /// check. `pending` also finds the ready rows whose content is being replaced.
   virtual Result<std::vector<ImageRow>> scan_images(const Context& ctx, CollectionId id,
                                                     RowState state, ImageId after,
                                                     std::size_t limit) = 0;
