@@ -1,0 +1,296 @@
+#include "vision/decode/decode.h"
+
+#include <vips/vips.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "vision/decode/bmp.h"
+#include "vision/decode/expected_bytes.h"
+#include "vision/decode/jpeg.h"
+#include "vision/decode/tensor.h"
+#include "vision/decode/vips_picture.h"
+#include "vision/hashes.h"
+#include "vision/resample.h"
+
+namespace similis {
+namespace {
+
+constexpr int kThumbnailQuality = 80;
+constexpr int kPreviewQuality = 88;
+// The picture is never reduced below this short side while loading, so that requests without
+// tensors, or with small ones, share the reduction of the default model's.
+constexpr double kShortSideMinPx = 448;
+
+std::string with_commas(std::uint64_t value) {
+  std::string text = std::to_string(value);
+  for (int at = static_cast<int>(text.size()) - 3; at > 0; at -= 3)
+    text.insert(static_cast<std::size_t>(at), ",");
+  return text;
+}
+
+Error ends_early(PictureFormat format, std::span<const std::byte> bytes) {
+  std::string text = std::string(format_name(format)) + " ends early: ";
+  const auto expected = expected_bytes(format, bytes);
+  if (expected && *expected > bytes.size()) {
+    const bool least =
+        format == PictureFormat::png;  // chunks beyond the one that was cut are unknown
+    text += with_commas(bytes.size()) + (least ? " of at least " : " of ") +
+            with_commas(*expected) + " bytes";
+  } else {
+    text += "after " + with_commas(bytes.size()) + " bytes the picture is not complete";
+  }
+  return {ErrorCode::unreadable_media, text, "Get the file again from where it came from."};
+}
+
+// Decoders word a file's early end in many ways; the file's own account of its length decides.
+Error explained(Error error, PictureFormat format, std::span<const std::byte> bytes) {
+  if (error.code != ErrorCode::unreadable_media) return error;
+  const auto expected = expected_bytes(format, bytes);
+  const bool short_file = expected && *expected > bytes.size();
+  const bool said_so = error.message.find("ends early") != std::string::npos ||
+                       error.message.find("nexpected end of") != std::string::npos;  // libnsgif
+  if (short_file || said_so) return ends_early(format, bytes);
+  return error;
+}
+
+// An opened file of any format.
+struct Source {
+  PictureFormat format = PictureFormat::jpeg;
+  std::span<const std::byte> bytes;
+  int width = 0;  // as stored
+  int height = 0;
+  int orientation = 1;
+  std::optional<VipsPicture> vips;  // unless BMP
+  BmpHeader bmp;
+};
+
+Result<Source> open_source(PictureFormat format, std::span<const std::byte> bytes) {
+  Source source{format, bytes, 0, 0, 1, std::nullopt, {}};
+  if (format == PictureFormat::bmp) {
+    ASSIGN_OR_RETURN(source.bmp, read_bmp_header(bytes));
+    source.width = source.bmp.width;
+    source.height = source.bmp.height;
+    return source;
+  }
+  ASSIGN_OR_RETURN(source.vips, VipsPicture::open(format, bytes));
+  source.width = source.vips->width();
+  source.height = source.vips->height();
+  source.orientation = source.vips->orientation();
+  return source;
+}
+
+Result<RgbImage> stored_pixels(Source& source, int shrink, const PixelWindow& window) {
+  if (source.format == PictureFormat::bmp) {
+    ASSIGN_OR_RETURN(const auto rgba, read_bmp_pixels(source.bytes, source.bmp));
+    ASSIGN_OR_RETURN(auto picture, VipsPicture::wrap(rgba, source.width, source.height, 4));
+    return picture.pixels(shrink, window);
+  }
+  VipsPicture& vips = *source.vips;
+  const auto profile = vips.foreign_profile();
+  const bool plain = vips.bands() == 3 || (vips.bands() == 1 && profile.empty());
+  if (source.format == PictureFormat::jpeg && plain && shrink <= 8) {
+    ASSIGN_OR_RETURN(auto image, decode_jpeg(source.bytes, shrink, window));
+    return profile.empty() ? std::move(image) : profile_to_srgb(std::move(image), profile);
+  }
+  return vips.pixels(shrink, window);
+}
+
+// An upright picture, reduced; what was asked for (all of it, or the crop) is `extent` of `image`.
+struct Base {
+  RgbImage image;
+  Extent extent;
+};
+
+int choose_shrink(const DecodeRequest& request, const Extent& wanted_upright) {
+  double short_side = kShortSideMinPx;
+  for (const Preprocess& p : request.tensors) {
+    const double fraction = p.fit == Preprocess::Fit::center_crop ? p.crop_fraction : 1;
+    short_side = std::max(short_side, 2.0 * std::max(p.width_px, p.height_px) / fraction);
+  }
+  int shrink = 1;
+  auto enough = [&](int f) {
+    return std::min(wanted_upright.width, wanted_upright.height) / f >= short_side &&
+           std::max(wanted_upright.width, wanted_upright.height) / f >= kThumbnailSidePx &&
+           wanted_upright.width / f >= request.preview_width_px;
+  };
+  while (shrink < 8 && enough(2 * shrink)) shrink *= 2;
+  return shrink;
+}
+
+Result<Base> make_base(Source& source, const DecodeRequest& request) {
+  const int o = source.orientation;
+  const double upright_width = orientation_swaps(o) ? source.height : source.width;
+  const double upright_height = orientation_swaps(o) ? source.width : source.height;
+  Extent wanted{0, 0, upright_width, upright_height};
+  if (request.crop) {
+    const CropRect& c = *request.crop;
+    wanted = {c.x * upright_width, c.y * upright_height, c.width * upright_width,
+              c.height * upright_height};
+  }
+  const int shrink = choose_shrink(request, wanted);
+  // The wanted part on the stored, reduced picture, and the whole pixels that hold it.
+  Extent part = oriented(wanted, upright_width, upright_height, inverse_orientation(o));
+  part = {part.x / shrink, part.y / shrink, part.width / shrink, part.height / shrink};
+  const int reduced_width = (source.width + shrink - 1) / shrink,
+            reduced_height = (source.height + shrink - 1) / shrink;
+  PixelWindow window;
+  window.x = std::clamp(static_cast<int>(std::floor(part.x)), 0, reduced_width - 1);
+  window.y = std::clamp(static_cast<int>(std::floor(part.y)), 0, reduced_height - 1);
+  window.width =
+      std::clamp(static_cast<int>(std::ceil(part.x + part.width)), window.x + 1, reduced_width) -
+      window.x;
+  window.height =
+      std::clamp(static_cast<int>(std::ceil(part.y + part.height)), window.y + 1, reduced_height) -
+      window.y;
+
+  ASSIGN_OR_RETURN(RgbImage image, stored_pixels(source, shrink, window));
+  part.x -= window.x;
+  part.y -= window.y;
+  Base base;
+  base.extent = oriented(part, window.width, window.height, o);
+  base.image = oriented(std::move(image), o);
+  return base;
+}
+
+// A JPEG of the base at `factor` of the file's own resolution.
+Result<EncodedImage> encode_reduced(const Base& base, double true_width, double true_height,
+                                    double factor, int quality) {
+  const int width = std::max(1, static_cast<int>(std::lround(true_width * factor)));
+  const int height = std::max(1, static_cast<int>(std::lround(true_height * factor)));
+  const RgbImage small = resample(base.image, base.extent, width, height, Preprocess::Filter::area);
+  ASSIGN_OR_RETURN(auto bytes, encode_jpeg(small, quality));
+  return EncodedImage{PictureFormat::jpeg, std::move(bytes)};
+}
+
+bool serves_as_thumbnail(const Source& source, const DecodeRequest& request, int frames) {
+  switch (source.format) {
+    case PictureFormat::jpeg:
+    case PictureFormat::png:
+    case PictureFormat::webp:
+    case PictureFormat::gif:
+      break;
+    default:
+      return false;
+  }
+  return !request.crop && frames == 1 && source.orientation == 1 &&
+         std::max(source.width, source.height) <= kThumbnailSidePx && source.vips->is_8_bit() &&
+         !source.vips->is_cmyk() && source.vips->foreign_profile().empty();
+}
+
+Status check_pixels(int width, int height, const DecodeLimits& limits) {
+  if (static_cast<std::uint64_t>(width) * static_cast<std::uint64_t>(height) <= limits.pixels_max)
+    return {};
+  return Error(ErrorCode::too_large,
+               with_commas(static_cast<std::uint64_t>(width)) + " x " +
+                   with_commas(static_cast<std::uint64_t>(height)) + " is over limits.pixels_max",
+               "Raise limits.pixels_max (now " + with_commas(limits.pixels_max) + ") to read it.");
+}
+
+}  // namespace
+
+Status init_decoder(int threads) {
+  if (VIPS_INIT("similis") != 0)
+    return Error(ErrorCode::internal, "libvips cannot start: " + take_vips_error());
+  vips_concurrency_set(threads);
+  vips_cache_set_max(0);
+  vips_leak_set(FALSE);
+  // Blocking a base class blocks its children; those that stay open are opened again by name.
+  vips_operation_block_set("VipsForeignLoad", TRUE);
+  for (const char* loader : kAllowedLoaders) vips_operation_block_set(loader, FALSE);
+  return {};
+}
+
+Status check_request(const DecodeRequest& request) {
+  auto invalid = [](const std::string& what) { return Error(ErrorCode::invalid_argument, what); };
+  for (const Preprocess& p : request.tensors) {
+    if (p.width_px < 1 || p.height_px < 1 || p.width_px > kTensorSideMaxPx ||
+        p.height_px > kTensorSideMaxPx) {
+      return invalid("a model's input of " + std::to_string(p.width_px) + " x " +
+                     std::to_string(p.height_px) + " is outside 1.." +
+                     std::to_string(kTensorSideMaxPx));
+    }
+    if (!(p.crop_fraction > 0 && p.crop_fraction <= 1))
+      return invalid("crop_fraction must be above 0 and at most 1");
+    if (p.jpeg_quality && (*p.jpeg_quality < 1 || *p.jpeg_quality > 100))
+      return invalid("jpeg_quality must be 1..100");
+  }
+  if (request.crop) {
+    const CropRect& c = *request.crop;
+    constexpr double kSlack = 1e-6;  // fractions that were rounded on their way here
+    const bool inside = c.x >= 0 && c.y >= 0 && c.width > 0 && c.height > 0 &&
+                        c.x + c.width <= 1 + kSlack && c.y + c.height <= 1 + kSlack;
+    if (!inside)
+      return invalid(
+          "the crop must lie within the picture: x, y, width and height are fractions of it, 0 to "
+          "1");
+  }
+  if (request.preview_width_px < 0 || request.preview_width_px > kPreviewSideMaxPx) {
+    return invalid("a preview is at most " + std::to_string(kPreviewSideMaxPx) + " pixels wide");
+  }
+  return {};
+}
+
+Result<DecodedPicture> decode(std::span<const std::byte> bytes, std::string_view file_name,
+                              const DecodeRequest& request, const DecodeLimits& limits) {
+  TRY(check_request(request));
+  if (bytes.empty()) return Error(ErrorCode::unreadable_media, "the file is empty");
+  if (bytes.size() > limits.file_bytes_max) {
+    return Error(
+        ErrorCode::too_large, with_commas(bytes.size()) + " bytes are over limits.file_bytes_max",
+        "Raise limits.file_bytes_max (now " + with_commas(limits.file_bytes_max) + ") to read it.");
+  }
+  const Sniffed type = sniff(bytes, file_name);
+  if (type.kind != SniffKind::picture) return not_a_picture_error(type);
+
+  DecodedPicture picture;
+  picture.format = type.format;
+  if (request.content_hash) {
+    ASSIGN_OR_RETURN(picture.content_hash, content_hash(bytes));
+  }
+  auto opened = open_source(type.format, bytes);
+  if (!opened.ok()) return explained(std::move(opened).error(), type.format, bytes);
+  Source& source = *opened;
+  TRY(check_pixels(source.width, source.height, limits));
+  picture.width_px = orientation_swaps(source.orientation) ? source.height : source.width;
+  picture.height_px = orientation_swaps(source.orientation) ? source.width : source.height;
+  if (source.vips) {
+    picture.exif = source.vips->exif();
+    picture.frames = source.vips->frames();
+  }
+  if (!request.wants_pixels()) return picture;
+
+  // Asked before the pixels are taken: libvips gives them once.
+  picture.file_is_thumbnail =
+      request.thumbnail && serves_as_thumbnail(source, request, picture.frames);
+  auto made = make_base(source, request);
+  if (!made.ok()) return explained(std::move(made).error(), type.format, bytes);
+  const Base& base = *made;
+
+  for (const Preprocess& preprocess : request.tensors) {
+    ASSIGN_OR_RETURN(RgbImage tensor, make_tensor(base.image, base.extent, preprocess));
+    picture.tensors.push_back(std::move(tensor));
+  }
+  if (request.perceptual_hash) {
+    picture.perceptual_hash =
+        perceptual_hash(resample(base.image, base.extent, 32, 32, Preprocess::Filter::area));
+  }
+  const double width = picture.width_px * (request.crop ? request.crop->width : 1);
+  const double height = picture.height_px * (request.crop ? request.crop->height : 1);
+  if (request.thumbnail && !picture.file_is_thumbnail) {
+    const double factor = std::min(1.0, kThumbnailSidePx / std::max(width, height));
+    ASSIGN_OR_RETURN(picture.thumbnail,
+                     encode_reduced(base, width, height, factor, kThumbnailQuality));
+  }
+  if (request.preview_width_px > 0) {
+    const double factor =
+        std::min({1.0, request.preview_width_px / width, kPreviewSideMaxPx / height});
+    ASSIGN_OR_RETURN(picture.preview, encode_reduced(base, width, height, factor, kPreviewQuality));
+  }
+  return picture;
+}
+
+}  // namespace similis

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace similis {
+
+/// The formats that are read.
+enum class PictureFormat : std::uint8_t { jpeg, png, webp, gif, tiff, heic, avif, jxl, bmp };
+
+/// "jpeg": the stable word, as the API and the database spell it.
+std::string_view format_word(PictureFormat format);
+/// "JPEG": as messages spell it.
+std::string_view format_name(PictureFormat format);
+/// "image/jpeg".
+std::string_view format_mime(PictureFormat format);
+
+enum class SniffKind : std::uint8_t {
+  picture,      // one of PictureFormat
+  unsupported,  // a picture in a format that is not read (RAW, PSD, JPEG 2000 ...): a failure the
+                // user should see
+  other,        // not a picture, or SVG: skipped and counted by `word`
+};
+
+struct Sniffed {
+  SniffKind kind = SniffKind::other;
+  PictureFormat format = PictureFormat::jpeg;  // of SniffKind::picture
+  std::string word;  // "jpeg", "nef", "mov", "txt"; lower case, at most 8 letters or digits
+  std::string name;  // "JPEG", "RAW", "video", "PDF"
+};
+
+/// How many of a file's first bytes sniff() makes use of.
+inline constexpr std::size_t kSniffBytes = 4096;
+
+/// The type by content. `file_name` (may be empty; only its extension is looked at) decides in two
+/// cases only: TIFF content under a RAW camera's extension is RAW, and content that no signature
+/// matches is counted under its own extension. Never reads beyond `head`; any bytes are fine.
+Sniffed sniff(std::span<const std::byte> head, std::string_view file_name = {});
+
+/// Whether the extension promises a picture format that is read: unknown content under such a name
+/// is a broken picture, not a skipped file.
+bool has_picture_extension(std::string_view file_name);
+
+/// Why `sniffed` cannot be used as a picture, for a query or an upload: unsupported_media, "that is
+/// a PDF, not a picture", "RAW is not read; export it as JPEG or TIFF". Not for SniffKind::picture.
+Error not_a_picture_error(const Sniffed& sniffed);
+
+}  // namespace similis
