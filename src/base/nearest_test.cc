@@ -1,0 +1,21 @@
+#include "base/nearest.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace similis {
+namespace {
+
+TEST(NearestName, FindsWhatWasMeant) {
+  const std::vector<std::string> names = {"pictures", "holidays", "k", "min_score"};
+  EXPECT_EQ(nearest_name("pictuers", names), "pictures");
+  EXPECT_EQ(nearest_name("holiday", names), "holidays");
+  EXPECT_EQ(nearest_name("minscore", names), "min_score");
+  EXPECT_EQ(nearest_name("zebra", names), "");
+  EXPECT_EQ(nearest_name("", names), "");
+  EXPECT_EQ(nearest_name(std::string(100'000, 'x'), names), "");
+}
+
+}  // namespace
+}  // namespace similis
