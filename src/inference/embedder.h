@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "core/context.h"
 #include "core/image.h"
+#include "vision/preprocess.h"
 
 namespace similis {
 
@@ -57,8 +58,7 @@ struct ModelInfo {
   std::string identity;
   std::string model_sha256;
   std::uint32_t dimensions = 0;
-  std::uint32_t input_width = 0;
-  std::uint32_t input_height = 0;
+  Preprocess preprocess;  // how a picture becomes a PictureTensor, with the input's size
   std::uint32_t top_classes_max = 0;
   std::vector<std::string>
       labels;  // labels[class_id]; empty when the model has no class head or no labels file
@@ -77,7 +77,7 @@ class Embedder {
   virtual ~Embedder() = default;
 
   /// Embeds the pictures; an empty span gives an empty batch. All or nothing.
-  /// Errors: invalid_argument when a tensor is not input_width x input_height x 3; cancelled,
+  /// Errors: invalid_argument when a tensor has not preprocess's size; cancelled,
   /// deadline_exceeded from `ctx`; unavailable when a remote back end is away; internal when the
   /// model's answer is unusable (not finite, wrong shape).
   virtual Result<EmbedBatch> embed(const Context& ctx, std::span<const PictureTensor> pictures) = 0;

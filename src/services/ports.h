@@ -19,7 +19,8 @@ struct ServiceLimits {
   std::size_t decode_threads = 2;                       // pictures decoded at once
   std::int64_t lease_s = 30;                            // of a job's owner
   std::int64_t watch_settle_ms = 2000;                  // a file unchanged for so long is whole
-  std::string owner;                                    // this process, as it signs leases
+  std::string owner;         // this process, as it signs leases; "": job_owner.h makes one
+  std::string never_inside;  // a folder no scan enters (the data folder); absolute, without links
 };
 
 /// The ports every service works through, and its limits. All outlive the services.
