@@ -32,8 +32,7 @@ TEST(Text, HostileNamesBecomeVisible) {
 }
 
 TEST(Text, ShortenedTextFits) {
-  EXPECT_EQ(shorten_middle("Holidays/2021/Photo of the bay.jpg", 26),
-            "Holidays/2… of the bay.jpg");
+  EXPECT_EQ(shorten_middle("Holidays/2021/Photo of the bay.jpg", 26), "Holidays/2… of the bay.jpg");
   EXPECT_EQ(shorten_middle("short", 5), "short");
   EXPECT_EQ(shorten_middle("abcdefgh", 6, false), "a...gh");
   EXPECT_EQ(shorten_end("abcdefgh", 4), "abc…");

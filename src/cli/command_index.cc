@@ -1,0 +1,197 @@
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+#include "cli/commands.h"
+#include "cli/print.h"
+#include "cli/render_job.h"
+#include "cli/text.h"
+#include "wire/error_table.h"
+
+namespace similis::cli {
+namespace {
+
+constexpr std::chrono::seconds kPlainInterval{10};
+constexpr std::chrono::seconds kPauseWait{10};
+
+bool is_finished_state(const std::string& state) {
+  return state == "done" || state == "failed" || state == "cancelled" || state == "paused";
+}
+
+/// Shows a job's events as one moving line, as lines now and then, or as NDJSON.
+class ProgressView {
+ public:
+  explicit ProgressView(Session& session) : session_(session) {}
+
+  void show(const Json& job) {
+    const auto now = Context::Clock::now();
+    if (session_.options().json) {
+      print_out(job.dump() + "\n");
+    } else if (session_.options().quiet) {
+      return;
+    } else if (session_.err().is_terminal) {
+      // Carriage return, the line, erase the rest of it.
+      print_err("\r" + render_progress(job, session_.err()) + "\x1b[K");
+      moving_ = true;
+    } else if (now - last_ >= kPlainInterval) {
+      if (last_ != Context::Clock::time_point()) print_err(render_progress_plain(job) + "\n");
+      last_ = now;
+    }
+  }
+
+  void end() {
+    if (moving_) print_err("\r\x1b[K");
+    moving_ = false;
+  }
+
+ private:
+  Session& session_;
+  Context::Clock::time_point last_;
+  bool moving_ = false;
+};
+
+std::string job_target(const Json& job) {
+  return "/api/v1/jobs/" + text_of(job, "id");
+}
+
+/// Follows the job until it stops by itself or the user interrupts. The last state seen.
+Result<Json> follow(Session& session, Json job) {
+  ProgressView view(session);
+  ApiRequest request;
+  request.target = job_target(job) + "/events";
+  request.headers.emplace_back("Accept", "text/event-stream");
+  auto head =
+      session.transport().stream(session.context(), request, [&](const ServerSentEvent& event) {
+        if (event.event != "job") return true;
+        Json parsed = Json::parse(event.data, nullptr, false);
+        if (parsed.is_discarded()) return true;
+        job = std::move(parsed);
+        view.show(job);
+        return !is_finished_state(text_of(job, "state"));
+      });
+  view.end();
+  if (!head.ok()) {
+    if (head.error().code == ErrorCode::cancelled) return job;
+    return std::move(head).error();
+  }
+  if (head->status != 200) return error_of(*head);
+  return job;
+}
+
+/// ^C: a run in this process is paused and can be taken up again; a server's run goes on without
+/// us.
+Result<int> interrupted(Session& session, const Json& job) {
+  if (session.transport().is_remote()) {
+    print_err("Still running in the server. Cancel it: similis jobs cancel " + text_of(job, "id") +
+              "\n");
+    return kExitInterrupted;
+  }
+  session.set_context(Context{}.with_timeout(kPauseWait));
+  ASSIGN_OR_RETURN(Json paused, session.call("POST", job_target(job) + "/pause"));
+  // The answer comes before the batch under way is stored: wait for the final figures.
+  const auto until = Context::Clock::now() + kPauseWait;
+  while (Context::Clock::now() < until) {
+    auto fresh = session.call("GET", job_target(job));
+    if (!fresh.ok()) break;
+    const bool settled = text_of(*fresh, "state") == "paused" &&
+                         count_of(*fresh, "version") == count_of(paused, "version");
+    paused = std::move(*fresh);
+    if (settled) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  }
+  const Json& counters = paused["counters"];
+  print_err("Paused at " + grouped(count_of(counters, "done")) + " of " +
+            grouped(count_of(counters, "found")) +
+            ". Those can be searched; the same command goes on.\n");
+  return kExitInterrupted;
+}
+
+Result<std::string> absolute_folder(const std::string& folder) {
+  std::error_code error;
+  const std::filesystem::path path = std::filesystem::canonical(folder, error);
+  if (error) {
+    return Error(ErrorCode::not_found, "cannot index " + folder + ": " + error.message(),
+                 "Give a folder that exists and can be read.");
+  }
+  if (!std::filesystem::is_directory(path, error)) {
+    return Error(ErrorCode::invalid_argument, "cannot index " + folder + ": it is a file",
+                 "Give the folder it is in, or search for it: similis search " + folder);
+  }
+  return path.native();
+}
+
+/// What stands under the figures: sizes and skipped types come from the status, which knows the
+/// whole.
+Result<int> finish(Session& session, const Json& job, const std::string& collection, bool named) {
+  if (session.options().json) {
+    print_out(job.dump() + "\n");
+  }
+  if (text_of(job, "state") == "failed") {
+    const Json error = job.value("error", Json::object());
+    return Error(error_code_from_name(text_of(error, "code")), text_of(error, "detail"),
+                 text_of(error, "hint"));
+  }
+  if (text_of(job, "state") == "cancelled") {
+    print_err("Cancelled. What was indexed stays and can be searched.\n");
+    return kExitInterrupted;
+  }
+  if (text_of(job, "state") == "paused") {
+    print_err("Paused. Go on: similis jobs resume " + text_of(job, "id") + "\n");
+    return kExitInterrupted;
+  }
+  if (session.options().json || session.options().quiet) return kExitOk;
+  ASSIGN_OR_RETURN(const Json status, session.call("GET", "/api/v1/status"));
+  BuildSummary summary;
+  summary.job = job;
+  summary.data_dir = text_of(status, "data_dir");
+  summary.bytes_on_disk = count_of(status.value("disk", Json::object()), "used_bytes");
+  if (named) summary.collection = collection;
+  Json skipped = Json::array();
+  for (const Json& entry : status.value("collections", Json::array())) {
+    if (text_of(entry, "name") != collection) continue;
+    summary.ready_total = count_of(entry.value("counts", Json::object()), "ready");
+    skipped = entry.value("skipped", Json::array());
+  }
+  print_out(render_build_summary(summary, skipped, session.out()));
+  return kExitOk;
+}
+
+}  // namespace
+
+Result<int> run_index(Session& session, const IndexOptions& options) {
+  std::vector<std::string> folders;
+  for (const std::string& folder : options.folders) {
+    ASSIGN_OR_RETURN(std::string path, absolute_folder(folder));
+    folders.push_back(std::move(path));
+  }
+  ASSIGN_OR_RETURN(const std::string collection, session.collection(options.collection));
+  int code = kExitOk;
+  std::int64_t failed = 0;
+  for (const std::string& folder : folders) {
+    Json body{{"path", folder},
+              {"hidden", options.hidden},
+              {"watch", options.watch},
+              {"retry_failed", options.retry_failed}};
+    if (!options.model.empty()) body["model"] = options.model;
+    ASSIGN_OR_RETURN(Json job,
+                     session.call("POST", "/api/v1/collections/" + collection + "/builds", &body));
+    if (!session.options().json && !session.options().quiet && session.err().is_terminal) {
+      print_err(shorten_middle("Collection " + collection + std::string(session.err().dot()) +
+                                   printable(folder),
+                               session.err().columns, session.err().utf8) +
+                "\n");
+    }
+    ASSIGN_OR_RETURN(job, follow(session, std::move(job)));
+    if (session.context().cancel.stop_requested() && !is_finished_state(text_of(job, "state"))) {
+      return interrupted(session, job);
+    }
+    failed += count_of(job["counters"], "failed");
+    ASSIGN_OR_RETURN(code, finish(session, job, collection, !options.collection.empty()));
+    if (code != kExitOk) return code;
+  }
+  return options.strict && failed > 0 ? kExitNoMatch : code;
+}
+
+}  // namespace similis::cli
