@@ -128,9 +128,10 @@ std::string render_search(const Json& answer, const std::string& query_name,
   const Json& hits = answer["hits"];
   const Columns columns = layout(hits, terminal.columns);
   std::string out = head_line(answer, query_name, terminal) + "\n";
-  std::string titles = pad_left("#", columns.rank) + "  score" + indent(columns.bar) +
-                       pad_right("like", kWordColumns) + "  " +
-                       pad_right("picture", columns.picture);
+  std::string titles =
+      pad_left("#", columns.rank) + "  score" + indent(columns.bar) +
+      pad_right("like", kWordColumns) + "  " +
+      pad_right(shorten_end("picture", columns.picture, terminal.utf8), columns.picture);
   if (columns.date > 0) titles += " " + pad_right("date", columns.date);
   titles += " " + pad_left("id", columns.id);
   out += terminal.dim(titles) + "\n";

@@ -5,6 +5,7 @@
 #include "base/hex.h"
 #include "services/orphans.h"
 #include "services/stored_file.h"
+#include "worker/decoder.h"
 
 namespace similis {
 
@@ -14,7 +15,6 @@ constexpr std::size_t kJobsShown = 1000;
 constexpr std::size_t kListLimitMax = 1000;
 constexpr std::size_t kTagBytesMax = 100;
 constexpr std::size_t kTagsMax = 100;
-constexpr std::int32_t kThumbnailSidePx = 512;
 constexpr std::int32_t kPreviewWidthMinPx = 16;
 constexpr std::int32_t kPreviewWidthMaxPx = 4096;
 constexpr char kJpeg[] = "image/jpeg";
@@ -41,6 +41,26 @@ struct LibraryService::Impl {
                                              " in collection " + collection.name);
     }
     return std::move(rows.front());
+  }
+
+  struct Rendering {
+    bool thumbnail = false;
+    std::int32_t preview_width_px = 0;
+  };
+
+  /// A small picture of the stored one, made now.
+  Result<std::vector<std::byte>> render(const Context& ctx, const ImageRow& row, Rendering wanted) {
+    ASSIGN_OR_RETURN(const auto bytes, read_stored_file(ctx, ports, row));
+    DecodeJob job;
+    job.source = std::span<const std::byte>(bytes);
+    job.name = row.name;
+    job.request.thumbnail = wanted.thumbnail;
+    job.request.preview_width_px = wanted.preview_width_px;
+    ASSIGN_OR_RETURN(auto outcome, ports.decoder.decode(ctx, job));
+    ASSIGN_OR_RETURN(auto picture, picture_or_error(std::move(outcome)));
+    auto& made = wanted.thumbnail ? picture.thumbnail : picture.preview;
+    if (!made) return bytes;  // the file serves as its own thumbnail
+    return std::move(made->bytes);
   }
 
   Result<CollectionSummary> summary(const Context& ctx, const Collection& collection) {
@@ -194,7 +214,7 @@ Result<PictureBytes> LibraryService::thumbnail(const Context& ctx, std::string_v
     if (blob.ok()) return PictureBytes{std::move(blob->bytes), blob->media_type, etag, row.name};
     if (blob.error().code != ErrorCode::not_found) return std::move(blob).error();
     // A thumbnail can always be made again: it is a cache, not data.
-    ASSIGN_OR_RETURN(auto jpeg, impl_->render(ctx, row, kThumbnailSidePx));
+    ASSIGN_OR_RETURN(auto jpeg, impl_->render(ctx, row, {.thumbnail = true}));
     TRY(impl_->ports.blobs.put(ctx, BlobKind::thumbnail, row.facts.content_hash, jpeg, kJpeg));
     return PictureBytes{std::move(jpeg), kJpeg, etag, row.name};
   }
@@ -217,7 +237,7 @@ Result<PictureBytes> LibraryService::preview(const Context& ctx, std::string_vie
     const auto bytes = std::as_bytes(std::span(*cached));
     jpeg.assign(bytes.begin(), bytes.end());
   } else {
-    ASSIGN_OR_RETURN(jpeg, impl_->render(ctx, row, width_max));
+    ASSIGN_OR_RETURN(jpeg, impl_->render(ctx, row, {.preview_width_px = width_max}));
     impl_->ports.cache.put(
         ctx, key, std::string(reinterpret_cast<const char*>(jpeg.data()), jpeg.size()), {});
   }
