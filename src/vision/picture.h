@@ -1,12 +1,13 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/result.h"
+#include "core/image.h"
 #include "vision/preprocess.h"
 #include "vision/sniff.h"
 
@@ -36,9 +37,6 @@ struct CropRect {
   double height = 1;
 };
 
-/// SHA-256 of a file's bytes.
-using ContentHash = std::array<std::byte, 32>;
-
 /// A picture in a file format.
 struct EncodedImage {
   PictureFormat format = PictureFormat::jpeg;
@@ -57,6 +55,9 @@ struct ExifInfo {
   std::optional<double> latitude_deg;   // north positive
   std::optional<double> longitude_deg;  // east positive
   int orientation = 1;                  // as stored, 1..8 (TIFF 6.0 tag 274)
+
+  /// Make and model as one name, without the make twice: "Canon EOS 5D"; "" when unknown.
+  [[nodiscard]] std::string camera() const;
 };
 
 /// What a decode shall produce. Everything comes out of one decode; the content hash needs none.
@@ -79,6 +80,7 @@ struct DecodeRequest {
 };
 
 inline constexpr int kThumbnailSidePx = 512;
+inline constexpr std::size_t kTensorsMax = 16;
 inline constexpr int kPreviewSideMaxPx = 4096;
 
 /// The names are the configuration's: `limits.pixels_max`, `limits.file_bytes_max`.
@@ -86,6 +88,17 @@ struct DecodeLimits {
   std::uint64_t pixels_max = 250'000'000;
   std::uint64_t file_bytes_max = 512ull << 20;
 };
+
+/// invalid_argument when a request is out of range: tensor sides 1..kTensorSideMaxPx, at most
+/// kTensorsMax of them, a crop that leaves the picture, ...
+Status check_request(const DecodeRequest& request);
+/// too_large when a file of this size, or a picture of these dimensions, is over a limit; the hint
+/// names the key.
+Status check_file_bytes(std::uint64_t bytes, const DecodeLimits& limits);
+Status check_pixels(int width, int height, const DecodeLimits& limits);
+
+/// 1234567 as "1,234,567".
+std::string with_commas(std::uint64_t value);
 
 struct DecodedPicture {
   PictureFormat format = PictureFormat::jpeg;

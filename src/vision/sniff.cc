@@ -122,6 +122,13 @@ std::string extension_word(std::string_view file_name) {
   return word;
 }
 
+bool is_picture_extension(std::string_view word) {
+  static constexpr std::string_view kPictures[] = {"jpg", "jpeg", "jpe",  "jfif", "png",  "webp",
+                                                   "gif", "tif",  "tiff", "heic", "heif", "avif",
+                                                   "jxl", "bmp",  "dib",  "apng"};
+  return std::find(std::begin(kPictures), std::end(kPictures), word) != std::end(kPictures);
+}
+
 bool is_raw_extension(std::string_view word) {
   static constexpr std::string_view kRaw[] = {"nef", "nrw", "arw", "sr2", "srf", "cr2", "dng",
                                               "pef", "srw", "erf", "3fr", "fff", "iiq", "dcr",
@@ -214,7 +221,7 @@ Sniffed sniff_text(std::string_view head, std::string_view extension) {
     return other("html", "web page");
   if (head.starts_with("<?xml")) return other(extension.empty() ? "xml" : extension, "XML file");
   // Text under a picture's name is counted as text.
-  if (extension.empty() || has_picture_extension("x." + std::string(extension))) {
+  if (extension.empty() || is_picture_extension(extension)) {
     return other("txt", "text file");
   }
   return other(extension, "text file");
@@ -232,19 +239,17 @@ std::string_view format_mime(PictureFormat format) {
   return row(format).mime;
 }
 
-bool has_picture_extension(std::string_view file_name) {
-  static constexpr std::string_view kPictures[] = {"jpg", "jpeg", "jpe",  "jfif", "png",  "webp",
-                                                   "gif", "tif",  "tiff", "heic", "heif", "avif",
-                                                   "jxl", "bmp",  "dib",  "apng"};
-  const std::string word = extension_word(file_name);
-  return std::find(std::begin(kPictures), std::end(kPictures), word) != std::end(kPictures);
-}
-
 Sniffed sniff(std::span<const std::byte> bytes, std::string_view file_name) {
   const std::string_view head(reinterpret_cast<const char*>(bytes.data()),
                               std::min(bytes.size(), kSniffBytes));
   const std::string extension = extension_word(file_name);
 
+  if (head.empty()) {
+    if (is_picture_extension(extension)) {
+      return {SniffKind::broken, PictureFormat::jpeg, extension, "empty"};
+    }
+    return other(extension.empty() ? "other" : extension, "empty file");
+  }
   if (starts(head, "\xFF\xD8\xFF")) return picture(PictureFormat::jpeg);
   if (starts(head, "\x89PNG\r\n\x1A\n")) return picture(PictureFormat::png);
   if (starts(head, "GIF87a") || starts(head, "GIF89a")) return picture(PictureFormat::gif);
@@ -286,12 +291,22 @@ Sniffed sniff(std::span<const std::byte> bytes, std::string_view file_name) {
   }
   if (is_text(head)) return sniff_text(head, extension);
   if (contains_fold(head, "<svg")) return other("svg", "SVG drawing");
+  if (is_picture_extension(extension)) {
+    return {SniffKind::broken, PictureFormat::jpeg, extension, "unknown"};
+  }
   return other(extension.empty() ? "other" : extension, "file of an unknown type");
 }
 
 Error not_a_picture_error(const Sniffed& sniffed) {
   if (sniffed.kind == SniffKind::unsupported) {
     return {ErrorCode::unsupported_media, sniffed.name + " is not read; export it as JPEG or TIFF"};
+  }
+  if (sniffed.kind == SniffKind::broken) {
+    return {ErrorCode::unreadable_media,
+            sniffed.name == "empty"
+                ? std::string("the file is empty (0 bytes)")
+                : "the content is of no known format, although the name ends in ." + sniffed.word,
+            "Get the file again from where it came from."};
   }
   if (sniffed.word == "svg") {
     return {ErrorCode::unsupported_media, "that is an SVG drawing, not a picture made of pixels",

@@ -24,6 +24,7 @@ enum class SniffKind : std::uint8_t {
   picture,      // one of PictureFormat
   unsupported,  // a picture in a format that is not read (RAW, PSD, JPEG 2000 ...): a failure the
                 // user should see
+  broken,       // empty or of unknown content, under a name that promises a picture: a failure
   other,        // not a picture, or SVG: skipped and counted by `word`
 };
 
@@ -37,17 +38,15 @@ struct Sniffed {
 /// How many of a file's first bytes sniff() makes use of.
 inline constexpr std::size_t kSniffBytes = 4096;
 
-/// The type by content. `file_name` (may be empty; only its extension is looked at) decides in two
-/// cases only: TIFF content under a RAW camera's extension is RAW, and content that no signature
-/// matches is counted under its own extension. Never reads beyond `head`; any bytes are fine.
+/// The type by content. `file_name` (may be empty; only its extension is looked at) decides in
+/// three cases only: TIFF content under a RAW camera's extension is RAW; content that no signature
+/// matches is `broken` under a picture's extension, and else counted under its own. Never reads
+/// beyond `head`; any bytes are fine.
 Sniffed sniff(std::span<const std::byte> head, std::string_view file_name = {});
 
-/// Whether the extension promises a picture format that is read: unknown content under such a name
-/// is a broken picture, not a skipped file.
-bool has_picture_extension(std::string_view file_name);
-
-/// Why `sniffed` cannot be used as a picture, for a query or an upload: unsupported_media, "that is
-/// a PDF, not a picture", "RAW is not read; export it as JPEG or TIFF". Not for SniffKind::picture.
+/// Why `sniffed` cannot be used as a picture, in words: "that is a PDF, not a picture" or "RAW is
+/// not read; export it as JPEG or TIFF" (unsupported_media), "the file is empty"
+/// (unreadable_media). Not for SniffKind::picture.
 Error not_a_picture_error(const Sniffed& sniffed);
 
 }  // namespace similis

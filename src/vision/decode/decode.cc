@@ -25,13 +25,6 @@ constexpr int kPreviewQuality = 88;
 // tensors, or with small ones, share the reduction of the default model's.
 constexpr double kShortSideMinPx = 448;
 
-std::string with_commas(std::uint64_t value) {
-  std::string text = std::to_string(value);
-  for (int at = static_cast<int>(text.size()) - 3; at > 0; at -= 3)
-    text.insert(static_cast<std::size_t>(at), ",");
-  return text;
-}
-
 Error ends_early(PictureFormat format, std::span<const std::byte> bytes) {
   std::string text = std::string(format_name(format)) + " ends early: ";
   const auto expected = expected_bytes(format, bytes);
@@ -181,15 +174,6 @@ bool serves_as_thumbnail(const Source& source, const DecodeRequest& request, int
          !source.vips->is_cmyk() && source.vips->foreign_profile().empty();
 }
 
-Status check_pixels(int width, int height, const DecodeLimits& limits) {
-  if (static_cast<std::uint64_t>(width) * static_cast<std::uint64_t>(height) <= limits.pixels_max)
-    return {};
-  return Error(ErrorCode::too_large,
-               with_commas(static_cast<std::uint64_t>(width)) + " x " +
-                   with_commas(static_cast<std::uint64_t>(height)) + " is over limits.pixels_max",
-               "Raise limits.pixels_max (now " + with_commas(limits.pixels_max) + ") to read it.");
-}
-
 }  // namespace
 
 Status init_decoder(int threads) {
@@ -204,45 +188,10 @@ Status init_decoder(int threads) {
   return {};
 }
 
-Status check_request(const DecodeRequest& request) {
-  auto invalid = [](const std::string& what) { return Error(ErrorCode::invalid_argument, what); };
-  for (const Preprocess& p : request.tensors) {
-    if (p.width_px < 1 || p.height_px < 1 || p.width_px > kTensorSideMaxPx ||
-        p.height_px > kTensorSideMaxPx) {
-      return invalid("a model's input of " + std::to_string(p.width_px) + " x " +
-                     std::to_string(p.height_px) + " is outside 1.." +
-                     std::to_string(kTensorSideMaxPx));
-    }
-    if (!(p.crop_fraction > 0 && p.crop_fraction <= 1))
-      return invalid("crop_fraction must be above 0 and at most 1");
-    if (p.jpeg_quality && (*p.jpeg_quality < 1 || *p.jpeg_quality > 100))
-      return invalid("jpeg_quality must be 1..100");
-  }
-  if (request.crop) {
-    const CropRect& c = *request.crop;
-    constexpr double kSlack = 1e-6;  // fractions that were rounded on their way here
-    const bool inside = c.x >= 0 && c.y >= 0 && c.width > 0 && c.height > 0 &&
-                        c.x + c.width <= 1 + kSlack && c.y + c.height <= 1 + kSlack;
-    if (!inside)
-      return invalid(
-          "the crop must lie within the picture: x, y, width and height are fractions of it, 0 to "
-          "1");
-  }
-  if (request.preview_width_px < 0 || request.preview_width_px > kPreviewSideMaxPx) {
-    return invalid("a preview is at most " + std::to_string(kPreviewSideMaxPx) + " pixels wide");
-  }
-  return {};
-}
-
 Result<DecodedPicture> decode(std::span<const std::byte> bytes, std::string_view file_name,
                               const DecodeRequest& request, const DecodeLimits& limits) {
   TRY(check_request(request));
-  if (bytes.empty()) return Error(ErrorCode::unreadable_media, "the file is empty");
-  if (bytes.size() > limits.file_bytes_max) {
-    return Error(
-        ErrorCode::too_large, with_commas(bytes.size()) + " bytes are over limits.file_bytes_max",
-        "Raise limits.file_bytes_max (now " + with_commas(limits.file_bytes_max) + ") to read it.");
-  }
+  TRY(check_file_bytes(bytes.size(), limits));
   const Sniffed type = sniff(bytes, file_name);
   if (type.kind != SniffKind::picture) return not_a_picture_error(type);
 

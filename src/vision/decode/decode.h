@@ -29,8 +29,4 @@ Status init_decoder(int threads = 1);
 Result<DecodedPicture> decode(std::span<const std::byte> bytes, std::string_view file_name,
                               const DecodeRequest& request, const DecodeLimits& limits = {});
 
-/// invalid_argument when a request is out of range: tensor sides 1..kTensorSideMaxPx, crop within
-/// the picture, ...
-Status check_request(const DecodeRequest& request);
-
 }  // namespace similis
