@@ -1,64 +1,51 @@
 #include "base/nearest.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <vector>
 
 namespace similis {
+
 namespace {
 
-// A hostile name must not cost quadratic time: nothing known is longer.
-constexpr std::size_t kLengthMax = 256;
+/// Names longer than this are never compared: nobody mistypes them, and the work is quadratic.
+constexpr std::size_t kNameBytesMax = 256;
 
-std::string folded(std::string_view name) {
-  std::string out(name);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    if (c == '-') c = '_';
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> before(b.size() + 1), previous(b.size() + 1), current(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) previous[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    current[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t change = previous[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      current[j] = std::min({previous[j] + 1, current[j - 1] + 1, change});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        current[j] = std::min(current[j], before[j - 2] + 1);
+      }
+    }
+    std::swap(before, previous);
+    std::swap(previous, current);
   }
-  return out;
+  return previous[b.size()];
 }
 
 }  // namespace
 
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  const std::size_t width = b.size() + 1;
-  std::vector<std::size_t> before(width), last(width), now(width);
-  for (std::size_t j = 0; j < width; ++j) last[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    now[0] = i;
-    for (std::size_t j = 1; j < width; ++j) {
-      const std::size_t change = a[i - 1] == b[j - 1] ? 0 : 1;
-      now[j] = std::min({last[j] + 1, now[j - 1] + 1, last[j - 1] + change});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-        now[j] = std::min(now[j], before[j - 2] + 1);
-      }
-    }
-    before.swap(last);
-    last.swap(now);
-  }
-  return last[b.size()];
-}
-
-std::string nearest_name(std::string_view typed, std::span<const std::string> candidates) {
-  if (typed.empty() || typed.size() > kLengthMax) return {};
-  const std::string wanted = folded(typed);
-  const std::string* best = nullptr;
+std::string nearest_name(std::string_view name, std::span<const std::string> candidates) {
+  std::string best;
   std::size_t best_distance = 0;
+  if (name.size() > kNameBytesMax) return best;
   for (const std::string& candidate : candidates) {
-    if (candidate.size() > kLengthMax) continue;
-    const std::size_t distance = edit_distance(wanted, folded(candidate));
-    if (3 * distance > std::max(typed.size(), candidate.size())) continue;
-    if (best == nullptr || distance < best_distance) {
-      best = &candidate;
-      best_distance = distance;
+    const std::size_t longer = std::max(name.size(), candidate.size());
+    if (candidate.size() > kNameBytesMax) continue;
+    const std::size_t found = distance(name, candidate);
+    if (found * 3 > longer) continue;
+    if (best.empty() || found < best_distance) {
+      best = candidate;
+      best_distance = found;
     }
   }
-  return best == nullptr ? std::string() : *best;
-}
-
-std::string did_you_mean(std::string_view typed, std::span<const std::string> candidates) {
-  const std::string name = nearest_name(typed, candidates);
-  return name.empty() ? std::string() : "Did you mean `" + name + "`?";
+  return best;
 }
 
 }  // namespace similis
