@@ -48,4 +48,9 @@ std::string nearest_name(std::string_view name, std::span<const std::string> can
   return best;
 }
 
+std::string did_you_mean(std::string_view name, std::span<const std::string> candidates) {
+  const std::string found = nearest_name(name, candidates);
+  return found.empty() ? found : "Did you mean \"" + found + "\"?";
+}
+
 }  // namespace similis

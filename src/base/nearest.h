@@ -11,4 +11,7 @@ namespace similis {
 /// the longer name. "" when none is near. For hints such as: did you mean "pictures"?
 std::string nearest_name(std::string_view name, std::span<const std::string> candidates);
 
+/// The hint itself: `Did you mean "pictures"?`, or "" when none is near.
+std::string did_you_mean(std::string_view name, std::span<const std::string> candidates);
+
 }  // namespace similis

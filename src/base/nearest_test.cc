@@ -17,5 +17,11 @@ TEST(NearestName, FindsWhatWasMeant) {
   EXPECT_EQ(nearest_name(std::string(100'000, 'x'), names), "");
 }
 
+TEST(Nearest, AsAHint) {
+  const std::vector<std::string> names = {"server.listen", "server.threads"};
+  EXPECT_EQ(did_you_mean("server.lisen", names), "Did you mean \"server.listen\"?");
+  EXPECT_EQ(did_you_mean("banana", names), "");
+}
+
 }  // namespace
 }  // namespace similis

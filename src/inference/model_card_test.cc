@@ -96,9 +96,9 @@ TEST(ModelCard, UnknownKeysNameTheNearest) {
   Error error = error_after("crop_fraction", "crop_fractoin");
   EXPECT_EQ(error.code, ErrorCode::invalid_argument);
   EXPECT_THAT(error.message, HasSubstr("card.toml:14: unknown key `input.crop_fractoin`"));
-  EXPECT_EQ(error.hint, "Did you mean `crop_fraction`?");
+  EXPECT_EQ(error.hint, "Did you mean \"crop_fraction\"?");
   error = error_after("licence", "license");
-  EXPECT_EQ(error.hint, "Did you mean `licence`?");
+  EXPECT_EQ(error.hint, "Did you mean \"licence\"?");
   EXPECT_THAT(error_after("word = \"likely\"", "wort = \"likely\"").message,
               HasSubstr("calibration.bands."));
 }
@@ -115,7 +115,7 @@ TEST(ModelCard, SaysWhatIsWrongAndWhere) {
   EXPECT_THAT(error_after("[0.229", "[0.0").message, HasSubstr("input.std is 0"));
   EXPECT_THAT(error_after("\"gem\"", "\"gum\"").message,
               HasSubstr("output.pooling must be one of"));
-  EXPECT_EQ(error_after("\"bicubic\"", "\"bicubc\"").hint, "Did you mean `bicubic`?");
+  EXPECT_EQ(error_after("\"bicubic\"", "\"bicubc\"").hint, "Did you mean \"bicubic\"?");
   EXPECT_THAT(error_after("\"gem\"", "\"cls\"").message, HasSubstr("needs output.tokens"));
   EXPECT_THAT(error_after("\"gem\"", "\"none\"").message, HasSubstr("needs output.embedding"));
   EXPECT_THAT(error_after("feature_map = \"map\"", "").message,

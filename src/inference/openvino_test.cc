@@ -264,7 +264,7 @@ TEST_F(OpenVinoTest, KeepsCompiledModelsAndDistrustsThem) {
 TEST_F(OpenVinoTest, WrongCardsAreExplained) {
   EXPECT_THAT(open_error(card("embedding = \"embeding\"")).message,
               HasSubstr("has no tensor `embeding`"));
-  EXPECT_EQ(open_error(card("embedding = \"embeding\"")).hint, "Did you mean `embedding`?");
+  EXPECT_EQ(open_error(card("embedding = \"embeding\"")).hint, "Did you mean \"embedding\"?");
   EXPECT_THAT(open_error(card("embedding = \"xyz\"")).hint, HasSubstr("embedding, scores, tokens"));
   EXPECT_THAT(open_error(card("embedding = \"map\"")).message,
               HasSubstr("N x 5 x 6 x 8, not one vector"));
