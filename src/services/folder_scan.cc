@@ -135,11 +135,15 @@ Status FolderScan::compare(const Context& ctx, const std::string& path,
     const bool same =
         row != nullptr && row->size_bytes == file.size_bytes && row->mtime_ns == file.mtime_ns;
     if (same && row->state == RowState::ready) {
+      if (!count_unchanged_) continue;
       ++counters_.found;
       ++counters_.unchanged;
     } else if (same && row->state == RowState::failed && !options_.retry_failed) {
+      if (!count_unchanged_) continue;
       ++counters_.found;
       ++counters_.failed;  // it is still one of the root's failures
+    } else if (on_young_ && file.mtime_ns > newest_ns_) {
+      on_young_(path, name);
     } else {
       look_at(work, name, file.size_bytes, file.mtime_ns, row);
     }

@@ -50,6 +50,16 @@ class FolderScan {
     on_folder_ = std::move(visit);
   }
 
+  /// New and changed files whose time is above `newest_ns` may still be being written: they are
+  /// handed to `visit` instead of being looked at.
+  void defer_young(std::int64_t newest_ns,
+                   std::function<void(const std::string& folder, std::string_view name)> visit) {
+    newest_ns_ = newest_ns;
+    on_young_ = std::move(visit);
+  }
+  /// For a look at single files: those that turn out unchanged are not counted again.
+  void leave_unchanged_uncounted() { count_unchanged_ = false; }
+
   /// The whole root. not_found, permission_denied or io_error when the root itself cannot be read.
   Status scan_all(const Context& ctx);
   /// A folder that appeared below the root, and all below it.
@@ -84,6 +94,9 @@ class FolderScan {
   IngestCounters& counters_;
   const std::function<Status(FolderWork)> work_;
   std::function<Status(const std::string&)> on_folder_;
+  std::function<void(const std::string&, std::string_view)> on_young_;
+  std::int64_t newest_ns_ = 0;
+  bool count_unchanged_ = true;
   WalkReport report_;
   std::map<std::string, std::int64_t> skipped_;
   std::unordered_set<FolderId> visited_;

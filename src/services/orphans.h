@@ -17,8 +17,13 @@ Status sweep_orphans(const Context& ctx, const Ports& ports);
 
 /// The second half of a removal (contract: removing -> vector removed -> row gone): erases the
 /// vectors of rows that are already `removing` from every index of the collection that is not
-/// retired, then the rows. Blobs are left to sweep_orphans. May be repeated.
+/// retired, then the rows, then the thumbnails and uploads that no row holds any more (young ones
+/// are left to sweep_orphans). May be repeated.
 Status complete_removal(const Context& ctx, const Ports& ports, CollectionId collection,
                         std::span<const ImageId> ids);
+
+/// Both halves, a few hundred rows at a time.
+Status remove_images(const Context& ctx, const Ports& ports, CollectionId collection,
+                     std::span<const ImageId> ids);
 
 }  // namespace similis
