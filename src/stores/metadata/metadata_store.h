@@ -248,12 +248,16 @@ class MetadataStore {
   /// another owner has it.
   virtual Result<Job> claim_job(const Context& ctx, JobId id, std::string_view owner,
                                 std::int64_t lease_s) = 0;
-  /// The owner's report: renews the lease, version + 1. Returns the row, whose state may show that
-  /// somebody asked to pause or cancel in the meantime; conflict when the lease was lost.
+  /// The owner's report: renews the lease, version + 1. A row that is running takes update.state
+  /// (queued, done and failed end the lease: no owner any more); one that somebody paused,
+  /// cancelled or queued again in the meantime keeps that state, and its lease ends with this
+  /// report. Counters and time are written in any case. Returns the row; conflict when the lease
+  /// was lost to another owner.
   virtual Result<Job> update_job(const Context& ctx, JobId id, std::string_view owner,
                                  const JobUpdate& update, std::int64_t lease_s) = 0;
   /// Anybody: pause (queued, running -> paused), resume (paused -> queued), cancel (any unfinished
-  /// -> cancelled). conflict when the state forbids it.
+  /// -> cancelled). The owner keeps its name in the row until it reports. conflict when the state
+  /// forbids it.
   virtual Result<Job> set_job_state(const Context& ctx, JobId id, JobState state) = 0;
 
   // ---- keys: only SHA-256 hashes are stored
