@@ -13,6 +13,12 @@ struct IngestCounters {
       skipped{0};
   std::atomic<bool> scanning{false};
 
+  void reset() {
+    for (auto* counter : {&found, &unchanged, &ready, &moved, &removed, &failed, &skipped}) {
+      *counter = 0;
+    }
+  }
+
   [[nodiscard]] JobCounters snapshot() const {
     JobCounters out;
     // `found` last: what is done was found before, so done never shows above found.

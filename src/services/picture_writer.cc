@@ -159,7 +159,8 @@ Status PictureWriter::write_ready(const Context& ctx, Pictures pictures) {
   }
   // Bytes uploaded before, by somebody else in this very moment: the row is there.
   for (std::size_t i = pictures.size(); i-- > 0;) {
-    if (!pictures[i]->source.is_upload() || !rows[i].was_ready) continue;
+    const IngestSource& source = pictures[i]->source;
+    if (!source.is_upload() || source.known || !rows[i].was_ready) continue;
     report(*pictures[i], IngestOutcome::Kind::unchanged, rows[i].id);
     pictures.erase(pictures.begin() + static_cast<std::ptrdiff_t>(i));
     rows.erase(rows.begin() + static_cast<std::ptrdiff_t>(i));

@@ -1,0 +1,293 @@
+#include "services/job_runner.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+
+#include "base/log.h"
+#include "services/build_job.h"
+#include "services/job_owner.h"
+#include "services/orphans.h"
+#include "services/recovery.h"
+#include "services/verify_job.h"
+
+namespace similis {
+
+namespace {
+
+constexpr std::size_t kJobsListed = 1000;
+constexpr std::chrono::seconds kQueueLook{1};
+constexpr std::chrono::seconds kSweepAfterIdle{60};
+
+}  // namespace
+
+/// A job at work.
+struct JobRunner::Work {
+  Work(const Ports& ports, const std::string& owner, const Job& claimed,
+       std::function<void(const Job&)> on_report)
+      : lease(ports, owner, claimed, counters, std::move(on_report)) {}
+
+  IngestCounters counters;
+  JobLease lease;
+  std::unique_ptr<BuildJob> build;
+};
+
+JobRunner::JobRunner(const Ports& ports)
+    : ports_(ports), owner_(ports.limits.owner.empty() ? own_job_owner() : ports.limits.owner) {}
+
+JobRunner::~JobRunner() = default;
+
+void JobRunner::run(const std::stop_token& stop) {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = stop;
+  }
+  const std::stop_callback wake(stop, [this] { poke(); });
+  Context ctx;
+  ctx.cancel = stop;
+  if (const Status status = recover_rows(ctx, ports_); !status.ok() && !stop.stop_requested()) {
+    log(LogLevel::warning, "what an earlier run left is not finished: " + status.error().message);
+  }
+  std::jthread sweeper([&](const std::stop_token& end) { sweep_when_idle(end); });
+  while (!stop.stop_requested()) {
+    join_followers(false);
+    if (auto job = claim_next()) {
+      execute(*std::move(job), stop);
+      continue;
+    }
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, stop, kQueueLook, [&] { return poked_; });
+    poked_ = false;
+  }
+  join_followers(true);
+}
+
+void JobRunner::poke() {
+  std::lock_guard lock(mutex_);
+  poked_ = true;
+  ++changes_;
+  for (const auto& [id, lease] : leases_) lease->poke();
+  changed_.notify_all();
+}
+
+void JobRunner::wait_for_change(std::uint64_t seen, Context::Clock::time_point until) const {
+  std::unique_lock lock(mutex_);
+  changed_.wait_until(lock, until, [&] { return changes_ != seen; });
+}
+
+std::uint64_t JobRunner::changes() const {
+  std::lock_guard lock(mutex_);
+  return changes_;
+}
+
+std::optional<Job> JobRunner::unwritten(JobId id) const {
+  std::lock_guard lock(mutex_);
+  const auto it = unwritten_.find(id);
+  return it == unwritten_.end() ? std::nullopt : std::optional(it->second);
+}
+
+std::optional<std::vector<std::string>> JobRunner::findings(JobId id) const {
+  std::lock_guard lock(mutex_);
+  const auto it = findings_.find(id);
+  return it == findings_.end() ? std::nullopt : std::optional(it->second);
+}
+
+/// The oldest job that waits, or whose owner has died.
+std::optional<Job> JobRunner::claim_next() {
+  auto jobs = ports_.metadata.list_jobs(Context{}, kJobsListed);
+  if (!jobs.ok()) {
+    log(LogLevel::error, "jobs cannot be read: " + jobs.error().message);
+    return std::nullopt;
+  }
+  std::reverse(jobs->begin(), jobs->end());
+  for (const Job& job : *jobs) {
+    auto claimed = try_claim(job);
+    if (!claimed.ok()) {
+      // Somebody else was quicker.
+      if (claimed.error().code == ErrorCode::conflict) continue;
+      log(LogLevel::error,
+          "job " + std::to_string(job.id) + " cannot be taken up: " + claimed.error().message);
+      return std::nullopt;
+    }
+    if (claimed->has_value()) return std::move(claimed).value();
+  }
+  return std::nullopt;
+}
+
+Result<std::optional<Job>> JobRunner::try_claim(const Job& job) {
+  const Context ctx;
+  if (job.state == JobState::running) {
+    {
+      std::lock_guard lock(mutex_);
+      if (leases_.contains(job.id)) return std::optional<Job>();
+    }
+    const auto now = std::chrono::duration_cast<std::chrono::seconds>(
+                         std::chrono::system_clock::now().time_since_epoch())
+                         .count();
+    // One of our own that is not at work: it could not be written when it ended.
+    if (job.owner == owner_ || job_owner_is_dead(job.owner)) {
+      TRY(ports_.metadata.set_job_state(ctx, job.id, JobState::paused));
+      TRY(ports_.metadata.set_job_state(ctx, job.id, JobState::queued));
+    } else if (job.lease_until >= now) {
+      return std::optional<Job>();
+    }
+  } else if (job.state != JobState::queued) {
+    return std::optional<Job>();
+  }
+  ASSIGN_OR_RETURN(Job claimed,
+                   ports_.metadata.claim_job(ctx, job.id, owner_, ports_.limits.lease_s));
+  return std::optional<Job>(std::move(claimed));
+}
+
+void JobRunner::execute(Job claimed, const std::stop_token& stop) {
+  auto work =
+      std::make_unique<Work>(ports_, owner_, claimed, [this](const Job&) { note_change(); });
+  {
+    std::lock_guard lock(mutex_);
+    leases_[claimed.id] = &work->lease;
+    unwritten_.erase(claimed.id);
+  }
+  Status status;
+  {
+    const std::stop_callback end(stop, [&] { work->lease.stop(); });
+    status = work_on(*work);
+  }
+  if (status.ok() && work->build && work->lease.job().options.watch) {
+    follow(std::move(work));
+    return;
+  }
+  finish(*work, status);
+}
+
+Status JobRunner::work_on(Work& work) {
+  return work.lease.job().kind == JobKind::build ? build(work) : verify(work);
+}
+
+Status JobRunner::build(Work& work) {
+  const Context ctx = work.lease.context();
+  for (;;) {
+    const Job job = work.lease.job();
+    work.build = std::make_unique<BuildJob>(ports_, locks_, job.collection, job.root, job.options,
+                                            work.counters);
+    TRY(work.build->scan(ctx));
+    // Asked for again with other options while it was at work.
+    ASSIGN_OR_RETURN(const Job now, ports_.metadata.get_job(ctx, job.id));
+    if (now.options == job.options || now.state != JobState::running) return {};
+    work.counters.reset();
+    work.lease.poke();
+  }
+}
+
+Status JobRunner::verify(Work& work) {
+  const Context ctx = work.lease.context();
+  const Job job = work.lease.job();
+  ASSIGN_OR_RETURN(const Collection collection,
+                   ports_.metadata.get_collection(ctx, job.collection));
+  ASSIGN_OR_RETURN(auto found, run_verify(ctx, ports_, collection, work.counters));
+  std::lock_guard lock(mutex_);
+  findings_[job.id] = std::move(found);
+  return {};
+}
+
+/// Lends the job a thread that follows its folder.
+void JobRunner::follow(std::unique_ptr<Work> work) {
+  auto ended = std::make_shared<std::atomic<bool>>(false);
+  followers_.push_back(
+      {std::jthread([this, ended, work = std::move(work)](const std::stop_token& own) {
+         std::stop_token stop;
+         {
+           std::lock_guard lock(mutex_);
+           stop = stop_;
+         }
+         Status status;
+         {
+           const std::stop_callback end(stop, [&] { work->lease.stop(); });
+           const std::stop_callback destroyed(own, [&] { work->lease.stop(); });
+           status = work->build->follow(work->lease.context());
+         }
+         finish(*work, status);
+         *ended = true;
+       }),
+       ended});
+}
+
+/// The job's last report. A database that does not take it (a full disk) is asked again until it
+/// does or the process ends; meanwhile the job shows as failed all the same.
+void JobRunner::finish(Work& work, const Status& status) {
+  std::stop_token stop;
+  {
+    std::lock_guard lock(mutex_);
+    stop = stop_;
+  }
+  Job job = work.lease.job();
+  std::optional<Error> error;
+  JobState state = JobState::done;
+  if (!status.ok() && work.lease.is_taken_away()) {
+    state = job.state;  // somebody else's decision stands
+  } else if (!status.ok() && stop.stop_requested()) {
+    state = JobState::queued;
+  } else if (!status.ok()) {
+    state = JobState::failed;
+    error = status.error();
+    log(LogLevel::error, "job " + std::to_string(job.id) + " failed: " + error->message);
+  }
+  for (;;) {
+    const Status written = work.lease.finish(state, error);
+    if (written.ok()) break;
+    log(LogLevel::error, "job " + std::to_string(job.id) +
+                             ": its end cannot be written: " + written.error().message);
+    const Error& shown = error ? *error : written.error();
+    job.state = JobState::failed;
+    job.version += 1;
+    job.error_code = error_code_name(shown.code);
+    job.error = shown.message;
+    job.error_hint = shown.hint;
+    std::unique_lock lock(mutex_);
+    unwritten_[job.id] = job;
+    ++changes_;
+    changed_.notify_all();
+    changed_.wait_for(lock, stop, kQueueLook, [] { return false; });
+    if (stop.stop_requested()) break;
+  }
+  {
+    std::lock_guard lock(mutex_);
+    leases_.erase(job.id);
+    if (!stop.stop_requested()) unwritten_.erase(job.id);
+  }
+  note_change();
+}
+
+/// Blobs and thumbnails that no row holds: looking for them reads every name, so it waits for a
+/// quiet moment, once.
+void JobRunner::sweep_when_idle(const std::stop_token& stop) {
+  auto idle_since = Context::Clock::now();
+  while (!stop.stop_requested()) {
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait_for(lock, stop, kQueueLook, [] { return false; });
+      if (!leases_.empty()) idle_since = Context::Clock::now();
+    }
+    if (Context::Clock::now() - idle_since < kSweepAfterIdle) continue;
+    Context ctx;
+    ctx.cancel = stop;
+    const Status swept = sweep_orphans(ctx, ports_);
+    if (!swept.ok() && !stop.stop_requested()) {
+      log(LogLevel::warning, "leftover thumbnails were not swept: " + swept.error().message);
+    }
+    return;
+  }
+}
+
+void JobRunner::note_change() {
+  std::lock_guard lock(mutex_);
+  ++changes_;
+  changed_.notify_all();
+}
+
+void JobRunner::join_followers(bool all) {
+  for (auto it = followers_.begin(); it != followers_.end();) {
+    it = all || *it->ended ? followers_.erase(it) : std::next(it);  // joins
+  }
+}
+
+}  // namespace similis

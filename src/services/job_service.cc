@@ -1,0 +1,178 @@
+#include "services/job_service.h"
+
+#include <dirent.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+
+#include "base/file.h"
+#include "services/index_targets.h"
+#include "services/job_runner.h"
+#include "services/recovery.h"
+
+namespace similis {
+
+namespace {
+
+/// Another process may have changed the row: nobody tells, so it is looked at now and then.
+constexpr std::chrono::milliseconds kLookAgain{500};
+constexpr std::chrono::hours kWaitMax{24};
+
+Status check_root(const std::string& root) {
+  if (root.empty() || root.front() != '/') {
+    return Error(ErrorCode::invalid_argument,
+                 "the folder \"" + root + "\" is not an absolute path");
+  }
+  DIR* dir = opendir(root.c_str());
+  if (dir == nullptr) {
+    if (errno == ENOTDIR) {
+      return Error(ErrorCode::invalid_argument, root + " is not a folder",
+                   "Name the folder that the picture lies in.");
+    }
+    return errno_error(errno, "read folder", root);
+  }
+  closedir(dir);
+  return {};
+}
+
+}  // namespace
+
+struct JobService::Impl {
+  explicit Impl(const Ports& p) : ports(p), runner(ports) {}
+
+  Result<Job> set_state(const Context& ctx, JobId id, JobState state) {
+    ASSIGN_OR_RETURN(Job job, ports.metadata.set_job_state(ctx, id, state));
+    runner.poke();
+    return job;
+  }
+
+  Result<Job> get(const Context& ctx, JobId id) {
+    if (auto job = runner.unwritten(id)) return *std::move(job);
+    return ports.metadata.get_job(ctx, id);
+  }
+
+  Ports ports;
+  JobRunner runner;
+};
+
+JobService::JobService(const Ports& ports) : impl_(std::make_unique<Impl>(ports)) {}
+JobService::~JobService() = default;
+
+Result<StartedJob> JobService::start_build(const Context& ctx, std::string_view collection,
+                                           std::string_view root, const BuildOptions& options,
+                                           std::string_view model) {
+  Ports& ports = impl_->ports;
+  std::string path(root);
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  TRY(check_root(path));
+  TRY(check_collection_name(collection));
+  auto found = ports.metadata.find_collection(ctx, collection);
+  if (!found.ok() && found.error().code == ErrorCode::not_found) {
+    found = ports.metadata.create_collection(ctx, collection);
+    if (!found.ok() && found.error().code == ErrorCode::already_exists) {
+      found = ports.metadata.find_collection(ctx, collection);
+    }
+  }
+  if (!found.ok()) return std::move(found).error();
+  // A model that was asked for by name is fixed now: a job's row does not hold it.
+  if (!model.empty() && found->active_index == 0) {
+    TRY(ensure_indexes(ctx, ports, found->id, model));
+  }
+  ASSIGN_OR_RETURN(auto made,
+                   ports.metadata.create_job(ctx, JobKind::build, found->id, path, options));
+  if (made.job.state == JobState::paused) {
+    ASSIGN_OR_RETURN(made.job, ports.metadata.set_job_state(ctx, made.job.id, JobState::queued));
+  }
+  impl_->runner.poke();
+  return StartedJob{std::move(made.job), made.existed};
+}
+
+Result<StartedJob> JobService::start_verify(const Context& ctx, std::string_view collection) {
+  Ports& ports = impl_->ports;
+  ASSIGN_OR_RETURN(const Collection found, ports.metadata.find_collection(ctx, collection));
+  ASSIGN_OR_RETURN(auto made,
+                   ports.metadata.create_job(ctx, JobKind::verify, found.id, "", BuildOptions{}));
+  if (made.job.state == JobState::paused) {
+    ASSIGN_OR_RETURN(made.job, ports.metadata.set_job_state(ctx, made.job.id, JobState::queued));
+  }
+  impl_->runner.poke();
+  return StartedJob{std::move(made.job), made.existed};
+}
+
+Result<Job> JobService::get(const Context& ctx, JobId id) {
+  return impl_->get(ctx, id);
+}
+
+Result<std::vector<Job>> JobService::list(const Context& ctx, std::size_t limit) {
+  ASSIGN_OR_RETURN(auto jobs, impl_->ports.metadata.list_jobs(ctx, limit));
+  for (Job& job : jobs) {
+    if (auto unwritten = impl_->runner.unwritten(job.id)) job = *std::move(unwritten);
+  }
+  return jobs;
+}
+
+Result<Job> JobService::pause(const Context& ctx, JobId id) {
+  return impl_->set_state(ctx, id, JobState::paused);
+}
+
+Result<Job> JobService::resume(const Context& ctx, JobId id) {
+  return impl_->set_state(ctx, id, JobState::queued);
+}
+
+Result<Job> JobService::cancel(const Context& ctx, JobId id) {
+  return impl_->set_state(ctx, id, JobState::cancelled);
+}
+
+Result<FailurePage> JobService::failures(const Context& ctx, JobId id, std::size_t limit,
+                                         std::string_view cursor) {
+  ASSIGN_OR_RETURN(const Job job, get(ctx, id));
+  FolderId root = 0;
+  if (!job.root.empty()) {
+    ASSIGN_OR_RETURN(root, impl_->ports.metadata.find_folder(ctx, job.root));
+    if (root == 0) return FailurePage{};  // no file of it has a row yet
+  }
+  ASSIGN_OR_RETURN(auto page,
+                   impl_->ports.metadata.list_failures(ctx, job.collection, root, limit, cursor));
+  return FailurePage{std::move(page.rows), std::move(page.next_cursor)};
+}
+
+Result<Job> JobService::wait(const Context& ctx, JobId id, std::int64_t version,
+                             Context::Clock::duration timeout) {
+  const auto until = std::min(
+      Context::Clock::now() + std::min<Context::Clock::duration>(timeout, kWaitMax), ctx.deadline);
+  for (;;) {
+    const std::uint64_t seen = impl_->runner.changes();
+    ASSIGN_OR_RETURN(Job job, get(ctx, id));
+    const auto now = Context::Clock::now();
+    if (job.version > version || now >= until || ctx.cancel.stop_requested()) return job;
+    impl_->runner.wait_for_change(seen, std::min(until, now + kLookAgain));
+  }
+}
+
+Result<std::vector<std::string>> JobService::findings(const Context& ctx, JobId id) {
+  if (auto found = impl_->runner.findings(id)) return *std::move(found);
+  ASSIGN_OR_RETURN(const Job job, get(ctx, id));
+  if (job.kind != JobKind::verify) {
+    return Error(ErrorCode::invalid_argument,
+                 "job " + std::to_string(id) + " does not verify anything");
+  }
+  if (job.state != JobState::done) {
+    return Error(ErrorCode::conflict, "job " + std::to_string(id) + " is not done");
+  }
+  if (job.counters.failed == 0) return std::vector<std::string>();
+  return Error(ErrorCode::gone,
+               "job " + std::to_string(id) + " found " + std::to_string(job.counters.failed) +
+                   " things, which only the process that ran it knew in words",
+               "Run verify again.");
+}
+
+void JobService::run(std::stop_token stop) {
+  impl_->runner.run(stop);
+}
+
+Status JobService::recover(const Context& ctx) {
+  return recover_rows(ctx, impl_->ports);
+}
+
+}  // namespace similis
