@@ -1,0 +1,41 @@
+#pragma once
+
+#include <shared_mutex>
+#include <string>
+#include <unordered_map>
+
+#include "core/ids.h"
+#include "stores/metadata/sql/record_io.h"
+#include "stores/metadata/sql/records.h"
+
+namespace similis::sql {
+
+/// Paths of folders by id. A folder's row never changes and never goes, so what was once read from
+/// a committed snapshot stays true. Safe from several threads.
+class FolderPaths {
+ public:
+  /// corruption when a row refers to a folder that is not there.
+  std::string path(Connection& c, FolderId folder) {
+    {
+      const std::shared_lock lock(mutex_);
+      const auto it = paths_.find(folder);
+      if (it != paths_.end()) return it->second;
+    }
+    const auto record = load<FolderRecord>(c, folder);
+    if (!record) {
+      fail(ErrorCode::corruption, "the database's folder " + std::to_string(folder) + " is missing",
+           "Run `similis verify` to see all damage.");
+    }
+    const std::unique_lock lock(mutex_);
+    if (paths_.size() >= kEntriesMax) paths_.clear();
+    paths_.emplace(folder, record->path);
+    return record->path;
+  }
+
+ private:
+  static constexpr std::size_t kEntriesMax = 200'000;
+  std::shared_mutex mutex_;
+  std::unordered_map<FolderId, std::string> paths_;
+};
+
+}  // namespace similis::sql

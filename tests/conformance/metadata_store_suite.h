@@ -1,0 +1,83 @@
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "stores/metadata/metadata_store.h"
+
+namespace similis {
+
+/// An implementation under test, with storage of its own that goes with it.
+class MetadataBackend {
+ public:
+  virtual ~MetadataBackend() = default;
+  virtual MetadataStore& store() = 0;
+  /// As if the process had ended and another had begun.
+  virtual void reopen() = 0;
+};
+
+struct MetadataBackendFactory {
+  std::string name;
+  std::function<std::unique_ptr<MetadataBackend>()> make;
+};
+inline void PrintTo(const MetadataBackendFactory& factory, std::ostream* out) {
+  *out << factory.name;
+}
+
+/// What every metadata store does. A back end joins by INSTANTIATE_TEST_SUITE_P with its factory.
+class MetadataStoreSuite : public testing::TestWithParam<MetadataBackendFactory> {
+ protected:
+  void SetUp() override;
+
+  MetadataStore& store() { return backend_->store(); }
+  void reopen() { backend_->reopen(); }
+
+  /// A file as put_pending takes it; equal `content` means equal bytes.
+  static PendingImage file(FolderId folder, std::string name, int content,
+                           std::int64_t mtime_s = 1'700'000'000);
+  static PendingImage upload(std::string name, int content);
+  static PictureFacts facts_of(int content);
+  static ContentHash hash_of(int content);
+  static ReadyImage ready(const PendingImage& pending, std::vector<ClassScore> classes = {});
+
+  /// put_pending and mark_ready of one picture; its id.
+  ImageId add(PendingImage image, std::vector<ClassScore> classes = {});
+  ImageRow get(ImageId id);
+  std::int64_t epoch();
+  WriteToken token();
+  std::vector<ImageId> list(ListRequest request);  // all pages, `request.limit` rows each
+
+  Context ctx_;
+  CollectionId collection_ = 0;
+  IndexId index_ = 0;
+  FolderId folder_ = 0;  // "/pictures"
+
+ private:
+  std::unique_ptr<MetadataBackend> backend_;
+};
+
+/// The value, or a failed test and a value made up.
+template <typename T>
+T value_of(Result<T> result) {
+  if (result.ok()) return std::move(result).value();
+  ADD_FAILURE() << error_code_name(result.error().code) << ": " << result.error().message;
+  return T{};
+}
+
+MATCHER(IsOk, "") {
+  if (arg.ok()) return true;
+  *result_listener << error_code_name(arg.error().code) << ": " << arg.error().message;
+  return false;
+}
+MATCHER_P(FailsWith, code, "") {
+  if (arg.ok()) return false;
+  *result_listener << error_code_name(arg.error().code) << ": " << arg.error().message;
+  return arg.error().code == code && !arg.error().message.empty();
+}
+
+}  // namespace similis
