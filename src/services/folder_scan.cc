@@ -21,12 +21,11 @@ std::string skip_word(const std::string& path, std::string_view name) {
   std::array<std::byte, kSniffBytes> head;
   ssize_t size = -1;
   if (file.ok()) size = pread(file->fd(), head.data(), head.size(), 0);
-  if (size < 0) return has_picture_extension(name) ? "" : "unreadable";
-  const Sniffed type = sniff(std::span(head).first(static_cast<std::size_t>(size)), name);
+  // Of a file that cannot be read only the name tells: one of a picture is a failure to show.
+  const std::size_t known = size < 0 ? 0 : static_cast<std::size_t>(size);
+  const Sniffed type = sniff(std::span(head).first(known), name);
   if (type.kind != SniffKind::other) return "";
-  // Bytes of no known type are counted under their extension: if that is a picture's, the picture
-  // is broken.
-  if (has_picture_extension("x." + type.word)) return "";
+  if (size < 0) return "unreadable";
   return type.word;
 }
 
