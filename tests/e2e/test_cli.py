@@ -1,0 +1,246 @@
+"""The command line, from an empty data directory to answers, and what it says when something is wrong."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import time
+import unittest
+
+from harness import BINARY, Similis, pattern, png
+
+
+class FirstSteps(Similis):
+    def test_index_search_status(self):
+        self.make_pictures(12)
+        (self.pictures / "notes.txt").write_text("not a picture")
+        (self.pictures / "logo.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+        job = self.index()
+        self.assertEqual(job["state"], "done")
+        self.assertEqual(job["counters"]["ready"], 12)
+        self.assertEqual(job["counters"]["failed"], 0)
+        self.assertEqual(job["counters"]["skipped"], 2)
+
+        answer = self.ask("search", self.pictures / "p003.png", "-k", "3")
+        self.assertEqual(len(answer["hits"]), 3)
+        self.assertEqual(answer["hits"][0]["name"], "p003.png")
+        self.assertGreater(answer["hits"][0]["score"], 0.999)
+        self.assertEqual(answer["total"], 12)
+        scores = [hit["score"] for hit in answer["hits"]]
+        self.assertEqual(scores, sorted(scores, reverse=True))
+
+        by_id = self.ask("search", f"id:{answer['hits'][0]['id']}", "--exclude-self", code=None)
+        self.assertNotIn("p003.png", [hit["name"] for hit in by_id["hits"]])
+
+        out, _ = self.run_similis("search", self.pictures / "p003.png")
+        self.assertIn("p003.png", out)
+        self.assertIn("1.00", out)
+        out, _ = self.run_similis("search", self.pictures / "p003.png", "--paths")
+        self.assertIn(str(self.pictures / "p003.png"), out.splitlines())
+        out, _ = self.run_similis("status")
+        self.assertIn("12 ready", out)
+        self.assertEqual(stat.S_IMODE(os.stat(self.data).st_mode), 0o700)
+
+    def test_standard_input(self):
+        self.make_pictures(2)
+        self.index()
+        picture = (self.pictures / "p001.png").read_bytes()
+        out, _ = self.run_similis("search", "-", "--json", stdin=picture)
+        self.assertEqual(json.loads(out)["hits"][0]["name"], "p001.png")
+
+    def test_running_again_changes_nothing(self):
+        self.make_pictures(5)
+        self.index()
+        before = self.ask("status")["collections"][0]
+        job = self.index()
+        self.assertEqual(job["counters"]["unchanged"], 5)
+        self.assertEqual(job["counters"]["ready"], 0)
+        after = self.ask("status")["collections"][0]
+        self.assertEqual(before["counts"], after["counts"])
+
+    def test_changes_moves_and_deletions_are_followed(self):
+        self.make_pictures(6)
+        self.index()
+        old = self.ask("search", self.pictures / "p002.png", "-k", "1")["hits"][0]
+        (self.pictures / "sub").mkdir()
+        (self.pictures / "p002.png").rename(self.pictures / "sub" / "moved.png")
+        (self.pictures / "p004.png").unlink()
+        pattern(self.pictures / "p005.png", 500)
+        pattern(self.pictures / "p999.png", 999)
+        counters = self.index()["counters"]
+        self.assertEqual((counters["moved"], counters["removed"], counters["ready"]), (1, 1, 2))
+        new = self.ask("search", self.pictures / "sub" / "moved.png", "-k", "1")["hits"][0]
+        self.assertEqual((new["id"], new["name"]), (old["id"], "moved.png"))
+        self.assertEqual(self.ask("status")["collections"][0]["counts"]["ready"], 6)
+
+    def test_black_letters_on_transparent_are_not_all_alike(self):
+        letters = {"bar": lambda x, y: 30 < x < 50, "ring": lambda x, y: 400 < (x - 48) ** 2 + (y - 48) ** 2 < 1200,
+                   "cross": lambda x, y: abs(x - 48) < 8 or abs(y - 48) < 8, "slash": lambda x, y: abs(x - y) < 9}
+        for name, inside in letters.items():
+            png(self.pictures / f"{name}.png", 96, 96, lambda x, y, f=inside: (0, 0, 0, 255 if f(x, y) else 0), 6)
+        self.index()
+        for name in letters:
+            hits = self.ask("search", self.pictures / f"{name}.png", "-k", "4")["hits"]
+            self.assertEqual(hits[0]["name"], f"{name}.png")
+            for other in hits[1:]:
+                self.assertLess(other["score"], 0.99, f"{name} and {other['name']}")
+
+
+class Errors(Similis):
+    def says(self, *arguments, code, words, **extra):
+        _, err = self.run_similis(*arguments, code=code, **extra)
+        self.assertTrue(err.startswith("similis: "), err)
+        flat = " ".join(err.split())
+        for word in words:
+            self.assertIn(word, flat)
+
+    def test_nothing_indexed(self):
+        picture = pattern(self.root / "q.png", 1)
+        self.says("search", picture, code=3, words=["similis index"])
+
+    def test_usage(self):
+        self.run_similis("serch", code=2)
+        self.run_similis("search", code=2)
+        self.run_similis("search", "x.png", "-k", "0", code=2)
+        self.says("index", self.root / "nowhere", code=2, words=["nowhere", "No such file"])
+        self.says("index", pattern(self.root / "q.png", 1), code=2, words=["it is a file"])
+
+    def test_query_pictures_that_are_none(self):
+        self.make_pictures(2)
+        self.index()
+        (self.root / "a.pdf").write_bytes(b"%PDF-1.7\n1 0 obj\n")
+        self.says("search", self.root / "a.pdf", code=4, words=["PDF"])
+        whole = (self.pictures / "p000.png").read_bytes()
+        (self.root / "cut.png").write_bytes(whole[: len(whole) // 2])
+        self.says("search", self.root / "cut.png", code=4, words=["cut.png", f"{len(whole) // 2:,}"])
+        (self.root / "empty.png").write_bytes(b"")
+        self.says("search", self.root / "empty.png", code=4, words=["empty"])
+        self.says("search", self.root / "none.png", code=2, words=["none.png"])
+        self.says("search", self.pictures, code=2, words=["folder"])
+
+    def test_unknown_names_get_the_nearest(self):
+        self.make_pictures(2)
+        self.index("--collection", "holidays")
+        self.says("search", self.pictures / "p000.png", "--collection", "holidyas", code=2, words=["holidays"])
+        self.says("status", code=2, words=["server.listen"], SIMILIS_SERVER_LISTN="127.0.0.1:1")
+        self.says("search", "id:987654", code=2, words=["987654"])
+
+    def test_filter_error_points_at_the_place(self):
+        self.make_pictures(2)
+        self.index()
+        _, err = self.run_similis("search", self.pictures / "p000.png", "--filter", "width > big", code=2)
+        lines = err.splitlines()
+        at = next(i for i, line in enumerate(lines) if line.strip() == "^")
+        self.assertEqual(lines[at - 1][lines[at].index("^"):], "big")
+
+    def test_several_collections_need_a_name(self):
+        self.make_pictures(2)
+        self.index("--collection", "one")
+        self.index("--collection", "two")
+        self.says("search", self.pictures / "p000.png", code=2, words=["one, two", "--collection"])
+
+    def test_failures_are_listed_and_can_be_retried(self):
+        self.make_pictures(3)
+        whole = (self.pictures / "p001.png").read_bytes()
+        (self.pictures / "p001.png").write_bytes(whole[:300])
+        job = self.index()
+        self.assertEqual((job["counters"]["ready"], job["counters"]["failed"]), (2, 1))
+        out, _ = self.run_similis("status", "--failures")
+        self.assertIn("p001.png", out)
+        self.assertIn("300", out)
+        self.assertEqual(self.index("--strict", code=0)["counters"]["failed"], 0)  # unchanged: not tried again
+        (self.pictures / "p001.png").write_bytes(whole)
+        self.assertEqual(self.index()["counters"]["ready"], 1)
+        self.assertIn("0 failed", self.run_similis("status", "--failures")[0])
+
+
+class OneDataDirectory(Similis):
+    def test_the_command_line_uses_a_running_server(self):
+        self.make_pictures(4)
+        self.index()
+        server, _, _ = self.serve()
+        answer = self.ask("search", self.pictures / "p002.png")
+        self.assertEqual(answer["hits"][0]["name"], "p002.png")
+        self.assertIsNotNone(self.ask("status")["server"])
+        pattern(self.pictures / "p100.png", 100)
+        self.assertEqual(self.index()["counters"]["ready"], 1)
+        _, err = self.run_similis("serve", code=3)
+        self.assertIn(f"{server.pid}", err)
+        self.assertEqual(self.stop(server), 0)
+
+    def test_interrupt_pauses_and_the_same_command_goes_on(self):
+        self.make_pictures(60)
+        process = self.start("index", self.pictures, "--json")
+        for line in process.stdout:
+            if json.loads(line)["counters"]["ready"] > 0:
+                break
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        code = process.wait(timeout=30)
+        self.assertIn(code, (0, 130))  # 0 when all was done before the signal came
+        job = self.index()
+        self.assertEqual(self.ask("status")["collections"][0]["counts"]["ready"], 60)
+        self.assertEqual(job["state"], "done")
+
+    def test_killed_at_random_moments_ends_with_the_same_result(self):
+        self.make_pictures(40)
+        seed = int(os.environ.get("SIMILIS_TEST_SEED", time.time_ns() % 10**6))
+        print(f"seed {seed}")
+        import random
+        rng = random.Random(seed)
+        for _ in range(6):
+            process = self.start("index", self.pictures, "--quiet")
+            try:
+                process.wait(timeout=rng.uniform(0.05, 1.2))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.index()
+        counts = self.ask("status")["collections"][0]
+        self.assertEqual(counts["counts"]["ready"], 40)
+        self.assertEqual(counts["index"]["vectors"], 40)
+        for i in (0, 17, 39):
+            hits = self.ask("search", self.pictures / f"p{i:03}.png", "-k", "2")["hits"]
+            self.assertEqual(hits[0]["name"], f"p{i:03}.png")
+            self.assertLess(hits[1]["score"], 0.9999)
+        self.run_similis("verify")
+
+
+class Local(Similis):
+    def test_every_command_explains_itself_with_an_example(self):
+        out, _ = self.run_similis("--help")
+        for command in ("index", "search", "serve", "status", "verify", "jobs", "collections", "models", "config",
+                        "doctor", "licenses", "completion", "bench"):
+            self.assertIn(command, out)
+            text, _ = self.run_similis(command, "--help")
+            self.assertIn("Example", text, command)
+
+    def test_completion_names_every_option(self):
+        script, _ = self.run_similis("completion", "bash")
+        for command in ("index", "search", "serve", "status", "config"):
+            text, _ = self.run_similis(command, "--help")
+            for word in text.replace(",", " ").split():
+                if word.startswith("--"):
+                    self.assertIn(word, script, command)
+
+    def test_config_shows_sources(self):
+        (self.root / "c.toml").write_text("[server]\nthreads = 3\n")
+        values = {v["key"]: v for v in self.ask("config", "--config", self.root / "c.toml")["values"]}
+        self.assertEqual(values["server.threads"]["value"], "3")
+        self.assertIn("c.toml", values["server.threads"]["source"])
+        self.assertIn("SIMILIS_DATA_DIR", values["data_dir"]["source"])
+
+    def test_doctor_and_licenses(self):
+        self.assertTrue(self.ask("doctor")["checks"])
+        out, _ = self.run_similis("licenses")
+        self.assertIn("Apache", out)
+        self.assertIn("OpenVINO", out)
+
+    def test_version(self):
+        done = subprocess.run([BINARY, "--version"], capture_output=True, text=True, check=True)
+        self.assertRegex(done.stdout, r"^similis \d+\.\d+\.\d+\n$")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
