@@ -10,8 +10,9 @@
 
 namespace similis {
 
-/// A blocking queue between the stages of a pipeline: at most `capacity` items wait. Any number of producers and consumers.
-/// After close(), push() refuses and pop() hands out what is left, then nullopt.
+/// A blocking queue between the stages of a pipeline: at most `capacity` items wait. Any number of
+/// producers and consumers. After close(), push() refuses and pop() hands out what is left, then
+/// nullopt.
 template <typename T>
 class BoundedQueue {
  public:

@@ -27,7 +27,8 @@ std::uint32_t update_table(std::uint32_t crc, const std::byte* p, std::size_t n)
 }
 
 #if defined(__x86_64__)
-__attribute__((target("sse4.2"))) std::uint32_t update_sse42(std::uint32_t crc, const std::byte* p, std::size_t n) {
+__attribute__((target("sse4.2"))) std::uint32_t update_sse42(std::uint32_t crc, const std::byte* p,
+                                                             std::size_t n) {
   std::uint64_t state = crc;
   for (; n >= 8; n -= 8, p += 8) {
     std::uint64_t word = 0;

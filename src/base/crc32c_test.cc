@@ -8,7 +8,9 @@
 namespace similis {
 namespace {
 
-std::span<const std::byte> bytes_of(std::string_view s) { return std::as_bytes(std::span(s)); }
+std::span<const std::byte> bytes_of(std::string_view s) {
+  return std::as_bytes(std::span(s));
+}
 
 // RFC 3720 appendix B.4 and the usual check value.
 TEST(Crc32c, KnownValues) {

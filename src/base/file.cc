@@ -32,7 +32,8 @@ Status write_all(int fd, std::span<const std::byte> bytes, std::string_view name
   return {};
 }
 
-Status pwrite_all(int fd, std::span<const std::byte> bytes, std::uint64_t offset, std::string_view name) {
+Status pwrite_all(int fd, std::span<const std::byte> bytes, std::uint64_t offset,
+                  std::string_view name) {
   while (!bytes.empty()) {
     const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
@@ -43,15 +44,16 @@ Status pwrite_all(int fd, std::span<const std::byte> bytes, std::uint64_t offset
   return {};
 }
 
-Status pread_exact(int fd, std::span<std::byte> bytes, std::uint64_t offset, std::string_view name) {
+Status pread_exact(int fd, std::span<std::byte> bytes, std::uint64_t offset,
+                   std::string_view name) {
   while (!bytes.empty()) {
     const ssize_t n = ::pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return errno_error(errno, "read", name);
     if (n == 0) {
       return Error(ErrorCode::corruption, "read " + std::string(name) + ": the file ends at byte " +
-                                              std::to_string(offset) + ", " + std::to_string(bytes.size()) +
-                                              " more were expected");
+                                              std::to_string(offset) + ", " +
+                                              std::to_string(bytes.size()) + " more were expected");
     }
     bytes = bytes.subspan(static_cast<std::size_t>(n));
     offset += static_cast<std::uint64_t>(n);
@@ -64,14 +66,16 @@ Status sync_data(int fd, std::string_view name) {
   return {};
 }
 
-Result<std::vector<std::byte>> read_file(const std::filesystem::path& path, std::uint64_t bytes_max) {
+Result<std::vector<std::byte>> read_file(const std::filesystem::path& path,
+                                         std::uint64_t bytes_max) {
   ASSIGN_OR_RETURN(File file, File::open(path, O_RDONLY));
-  struct stat info {};
+  struct stat info{};
   if (::fstat(file.fd(), &info) != 0) return errno_error(errno, "stat", path.native());
   const auto size = static_cast<std::uint64_t>(info.st_size);
   if (size > bytes_max) {
-    return Error(ErrorCode::too_large, path.native() + ": " + std::to_string(size) + " bytes, at most " +
-                                           std::to_string(bytes_max) + " are read");
+    return Error(ErrorCode::too_large, path.native() + ": " + std::to_string(size) +
+                                           " bytes, at most " + std::to_string(bytes_max) +
+                                           " are read");
   }
   std::vector<std::byte> bytes(size);
   TRY(pread_exact(file.fd(), bytes, 0, path.native()));
@@ -91,13 +95,14 @@ Status sync_directory(const std::filesystem::path& path) {
 
 Status publish_file(const std::filesystem::path& path, std::span<const std::byte> bytes) {
   static std::atomic<unsigned> counter{0};
-  const std::filesystem::path temporary =
-      path.native() + ".tmp" + std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1));
+  const std::filesystem::path temporary = path.native() + ".tmp" + std::to_string(::getpid()) +
+                                          "-" + std::to_string(counter.fetch_add(1));
   auto write = [&]() -> Status {
     ASSIGN_OR_RETURN(File file, File::open(temporary, O_WRONLY | O_CREAT | O_TRUNC));
     TRY(write_all(file.fd(), bytes, path.native()));
     TRY(sync_data(file.fd(), path.native()));
-    if (::rename(temporary.c_str(), path.c_str()) != 0) return errno_error(errno, "rename", path.native());
+    if (::rename(temporary.c_str(), path.c_str()) != 0)
+      return errno_error(errno, "rename", path.native());
     return {};
   };
   if (auto status = write(); !status.ok()) {
@@ -113,7 +118,7 @@ Status make_directories(const std::filesystem::path& path) {
     built /= part;
     if (::mkdir(built.c_str(), 0700) != 0 && errno != EEXIST) {
       const int errnum = errno;
-      struct stat info {};
+      struct stat info{};
       if (::stat(built.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) continue;
       return errno_error(errnum, "make folder", built.native());
     }

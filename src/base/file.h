@@ -43,17 +43,20 @@ class File {
 
 /// Writes all bytes, retrying short writes and EINTR. `name` is for the error's text.
 Status write_all(int fd, std::span<const std::byte> bytes, std::string_view name);
-Status pwrite_all(int fd, std::span<const std::byte> bytes, std::uint64_t offset, std::string_view name);
+Status pwrite_all(int fd, std::span<const std::byte> bytes, std::uint64_t offset,
+                  std::string_view name);
 /// Reads exactly bytes.size() bytes; `corruption` when the file ends before.
 Status pread_exact(int fd, std::span<std::byte> bytes, std::uint64_t offset, std::string_view name);
 Status sync_data(int fd, std::string_view name);
 
 /// The whole file in memory. `too_large` above `bytes_max`.
-Result<std::vector<std::byte>> read_file(const std::filesystem::path& path, std::uint64_t bytes_max = UINT64_MAX);
-Result<std::string> read_text_file(const std::filesystem::path& path, std::uint64_t bytes_max = 64u << 20);
+Result<std::vector<std::byte>> read_file(const std::filesystem::path& path,
+                                         std::uint64_t bytes_max = UINT64_MAX);
+Result<std::string> read_text_file(const std::filesystem::path& path,
+                                   std::uint64_t bytes_max = 64u << 20);
 
-/// Publishes `bytes` under `path`, whole or not at all, surviving power loss: temporary file beside it, write, fsync,
-/// rename, fsync of the folder. Mode 0600.
+/// Publishes `bytes` under `path`, whole or not at all, surviving power loss: temporary file beside
+/// it, write, fsync, rename, fsync of the folder. Mode 0600.
 Status publish_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
 Status sync_directory(const std::filesystem::path& path);
 /// mkdir -p with mode 0700 for what it makes.

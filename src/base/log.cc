@@ -10,7 +10,9 @@ LogSink& sink_slot() {
 }
 }  // namespace
 
-void set_log_sink(LogSink sink) { sink_slot() = std::move(sink); }
+void set_log_sink(LogSink sink) {
+  sink_slot() = std::move(sink);
+}
 
 void log(LogLevel level, std::string_view message) {
   if (const LogSink& sink = sink_slot()) sink(level, message);

@@ -12,7 +12,8 @@
 
 namespace similis {
 
-/// What a request gathers on its way: named stage times in the order they ended. Safe from several threads.
+/// What a request gathers on its way: named stage times in the order they ended. Safe from several
+/// threads.
 class Trace {
  public:
   struct Stage {
@@ -32,8 +33,9 @@ class Trace {
   std::vector<Stage> stages_;
 };
 
-/// Travels with every call of a port or service: until when, whether still wanted, and where to note times.
-/// Cheap to copy. A default Context has no deadline, is never cancelled and keeps no trace.
+/// Travels with every call of a port or service: until when, whether still wanted, and where to
+/// note times. Cheap to copy. A default Context has no deadline, is never cancelled and keeps no
+/// trace.
 struct Context {
   using Clock = std::chrono::steady_clock;
   Clock::time_point deadline = Clock::time_point::max();
