@@ -1,0 +1,199 @@
+#include <algorithm>
+#include <limits>
+
+#include "base/log.h"
+#include "engine/index_impl.h"
+#include "engine/storage/part_writer.h"
+
+namespace similis::engine {
+namespace {
+
+constexpr std::size_t kPartsMax = 32;
+// A segment is rewritten when a quarter of it is dead, but not for a few rows: until then they cost
+// a search less than the rewriting's syncs cost the disk.
+constexpr std::uint32_t kDeadRowsMin = 1024;
+
+std::uint32_t live_rows(const Segment& segment) {
+  return segment.rows() - segment.dead();
+}
+
+/// The two non-empty segments of `segments` with the fewest live rows, in their order.
+IndexImpl::Inputs two_smallest(const std::vector<std::shared_ptr<Segment>>& segments) {
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < segments.size(); ++i)
+    if (segments[i]->rows() > 0) order.push_back(i);
+  if (order.size() < 2) return {};
+  std::partial_sort(order.begin(), order.begin() + 2, order.end(), [&](auto a, auto b) {
+    return live_rows(*segments[a]) < live_rows(*segments[b]);
+  });
+  std::sort(order.begin(), order.begin() + 2);
+  return {segments[order[0]], segments[order[1]]};
+}
+
+}  // namespace
+
+IndexImpl::Inputs IndexImpl::choose_due() const {
+  std::size_t filled = 0;
+  for (const auto& segment : segments) {
+    if (segment->rows() == 0) continue;
+    ++filled;
+    if (segment->dead() >= kDeadRowsMin && segment->dead() >= segment->rows() / 4) return {segment};
+    if (segment->parts()->size() > kPartsMax) return {segment};
+  }
+  return filled > kSegmentsMax ? two_smallest(segments) : Inputs{};
+}
+
+IndexImpl::Inputs IndexImpl::choose_any() const {
+  const auto pair = two_smallest(segments);
+  if (pair.size() == 2 &&
+      std::uint64_t{live_rows(*pair[0])} + live_rows(*pair[1]) <= options.segment_rows)
+    return pair;
+  for (const auto& segment : segments)
+    if (segment->rows() > 0 && (segment->dead() > 0 || segment->parts()->size() > 1))
+      return {segment};
+  return choose_due();
+}
+
+Result<bool> IndexImpl::compact_once(Inputs (IndexImpl::*choose)() const, const CallOptions& call) {
+  std::lock_guard one_at_a_time(compaction_mutex);
+  TRY(call.check());
+  Compaction compaction;
+  bool seal = false;
+  {
+    std::lock_guard lock(commit_mutex);
+    TRY(check_writable());
+    compaction.inputs = (this->*choose)();
+    if (compaction.inputs.empty()) return false;
+    for (const auto& input : compaction.inputs) seal = seal || !input->sealed();
+  }
+  if (seal) TRY(checkpoint(Seal::now, nullptr));
+
+  std::shared_ptr<const SnapshotState> frozen;
+  {
+    std::lock_guard lock(commit_mutex);
+    for (const auto& input : compaction.inputs) input->start_tracking();
+    frozen = snapshot();
+    compaction.output = make_segment();
+    compaction.part_file = next_file++;
+  }
+  Status status = build(compaction, *frozen, call);
+  frozen.reset();
+  if (status.ok()) status = checkpoint(Seal::when_full, &compaction);
+  if (!compaction.installed) {
+    {
+      std::lock_guard lock(commit_mutex);
+      for (const auto& input : compaction.inputs) input->stop_tracking();
+    }
+    const bool wrote = compaction.output && !compaction.output->parts()->empty();
+    compaction.output.reset();
+    if (wrote) {
+      if (auto removed = storage.remove(directory / part_name(compaction.part_file)); !removed.ok())
+        similis::log(LogLevel::warning,
+                     "a file stays until the next opening: " + removed.error().message);
+    }
+  }
+  TRY(std::move(status));
+  return true;
+}
+
+// Writes the rows that live in `snapshot` to a part of their own; writes go on meanwhile, and what
+// they change of these rows is tracked.
+Status IndexImpl::build(Compaction& compaction, const SnapshotState& snapshot,
+                        const CallOptions& call) {
+  Segment& output = *compaction.output;
+  ASSIGN_OR_RETURN(const auto writer, PartWriter::create(storage, directory, geometry,
+                                                         {uuid, compaction.part_file, snapshot.lsn,
+                                                          output.number(), 0}));
+  ScratchPool::Lease buffer(scratch);
+  for (const auto& input : compaction.inputs) {
+    auto& new_ordinals = compaction.new_ordinals.emplace_back();
+    const auto view = std::find_if(snapshot.segments.begin(), snapshot.segments.end(),
+                                   [&](const auto& v) { return v.segment == input; });
+    new_ordinals.resize(view->rows, Compaction::kNone);
+    for (std::uint32_t c = 0; c < view->chunks->size(); ++c) {
+      TRY(call.check());
+      if (stopping) return Error(ErrorCode::cancelled, "the index is being closed");
+      const Chunk& chunk = *(*view->chunks)[c];
+      const std::uint32_t first = c * geometry.chunk_rows;
+      const std::uint32_t rows = std::min(geometry.chunk_rows, view->rows - first);
+      auto block = chunk.block();
+      if (!block) {
+        budget->reserve(geometry.chunk_bytes());
+        ASSIGN_OR_RETURN(block, input->read_block(c, rows, *buffer));
+      }
+      for (std::uint32_t i = 0; i < rows; ++i) {
+        if (chunk.death[i].load(std::memory_order_relaxed) <= snapshot.lsn) continue;
+        TRY(writer->add_row(
+            chunk.ids[i], false,
+            {block->data() + std::size_t{i} * geometry.stride_bytes, geometry.row_bytes}));
+        new_ordinals[first + i] = output.append_stored(chunk.ids[i], false);
+      }
+    }
+  }
+  std::vector<std::byte> attributes;
+  for (std::size_t i = 0; i < compaction.inputs.size(); ++i) {
+    const auto& columns = compaction.inputs[i]->columns();
+    const auto& new_ordinals = compaction.new_ordinals[i];
+    for (std::uint32_t row = 0; row < new_ordinals.size(); ++row) {
+      if (new_ordinals[row] == Compaction::kNone) continue;
+      columns.get(row, attributes);
+      TRY(writer->add_attributes(attributes));
+      output.columns().set(new_ordinals[row], attributes);
+    }
+  }
+  output.seal();
+  if (output.rows() == 0) {
+    compaction.output.reset();
+    return {};
+  }
+  ASSIGN_OR_RETURN(const Manifest::Part record, writer->finish());
+  auto parts = std::make_shared<PartList>();
+  auto opened = Part::open(storage, directory, uuid, geometry, output.number(), record);
+  if (!opened.ok()) {
+    (void)storage.remove(directory / part_name(record.file));  // the error below is the cause
+    return std::move(opened).error();
+  }
+  parts->push_back(std::move(opened).value());
+  output.set_parts(std::move(parts), output.rows());
+  return {};
+}
+
+void IndexImpl::install(Compaction& compaction) {
+  compaction.installed = true;
+  Segment* output = compaction.output.get();
+  for (std::size_t i = 0; i < compaction.inputs.size(); ++i) {
+    Segment& input = *compaction.inputs[i];
+    std::vector<std::byte> attributes;
+    for (const std::uint32_t ordinal : input.stop_tracking()) {
+      if (ordinal >= compaction.new_ordinals[i].size()) continue;
+      const std::uint32_t now = compaction.new_ordinals[i][ordinal];
+      if (now == Compaction::kNone) continue;
+      if (!input.alive(ordinal)) {
+        output->kill(now, last_lsn);  // no snapshot older than this sees the output
+      } else {
+        input.columns().get(ordinal, attributes);
+        output->columns().set(now, attributes);
+      }
+      output->mark_changed(now);
+    }
+    for (const auto& part : *input.parts())
+      obsolete_files.push_back(part_name(part->record().file));
+  }
+  std::vector<std::shared_ptr<Segment>> kept;
+  for (const auto& segment : segments) {
+    const bool replaced = std::find(compaction.inputs.begin(), compaction.inputs.end(), segment) !=
+                          compaction.inputs.end();
+    if (!replaced) kept.push_back(segment);
+    if (segment == compaction.inputs.front() && compaction.output)
+      kept.push_back(compaction.output);
+  }
+  std::unique_lock map_lock(map_mutex);
+  if (output != nullptr) {
+    for (std::uint32_t i = 0; i < output->rows(); ++i)
+      if (output->alive(i)) map.put(output->id(i), {output->number(), i});
+  }
+  segments = std::move(kept);
+  publish();
+}
+
+}  // namespace similis::engine

@@ -1,0 +1,189 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/id_map.h"
+#include "engine/index.h"
+#include "engine/scratch_pool.h"
+#include "engine/segment.h"
+#include "engine/storage/manifest.h"
+#include "engine/storage/storage.h"
+#include "engine/storage/wal.h"
+#include "engine/thread_pool.h"
+
+namespace similis::engine {
+
+/// At rest; beyond it compaction merges the two smallest.
+inline constexpr std::size_t kSegmentsMax = 4;
+
+/// One index, open. Split over open.cc (recovery), write.cc (commits), checkpoint.cc,
+/// compaction.cc, maintenance.cc (what runs when; memory), read.cc and verify.cc.
+///
+/// Locks, in the order they may be taken:
+///   compaction_mutex   one compaction at a time
+///   maintenance_mutex  one checkpoint, or one pass over resident vectors, at a time
+///   commit_mutex       the order of writes; all that is marked (commit)
+///   map_mutex          id → location, and publishing with it
+///   queue_mutex, snapshot_mutex, wake_mutex   for a few instructions each
+/// Searches take snapshot_mutex only, and each chunk's and segment's own little lock.
+struct IndexImpl {
+  /// Writes of one caller, encoded as log records without their order.
+  struct Batch {
+    std::vector<std::byte> records;
+    float norm_max = 0;
+    bool done = false;
+    Status status;
+    WriteResult result;
+    std::condition_variable wake;
+  };
+
+  struct LogFile {
+    std::uint64_t file = 0;
+    std::uint64_t bytes = 0;
+  };
+
+  /// A segment made from others, before it takes their place.
+  struct Compaction {
+    std::vector<std::shared_ptr<Segment>> inputs;
+    std::shared_ptr<Segment> output;                       // null when no row of the inputs lives
+    std::vector<std::vector<std::uint32_t>> new_ordinals;  // by input; kNone: not taken over
+    std::uint64_t part_file = 0;
+    bool installed = false;
+    static constexpr std::uint32_t kNone = UINT32_MAX;
+  };
+
+  IndexImpl(Storage& storage_, std::filesystem::path directory_, IndexOptions options_,
+            const Manifest& manifest);
+  ~IndexImpl();
+
+  // --- open.cc
+  static Result<std::unique_ptr<IndexImpl>> open(const std::filesystem::path& directory,
+                                                 const IndexOptions& options);
+  static Status create_files(const std::filesystem::path& directory, const IndexShape& shape,
+                             const IndexOptions& options);
+  Status recover(const Manifest& manifest);
+  Status load_segment(const Manifest::Segment& record);
+  Status replay_logs(const Manifest& manifest, std::vector<std::uint64_t> files);
+  Status rescue_tail(const std::string& name, std::uint64_t offset, std::uint64_t end,
+                     std::uint64_t first_lsn);
+  Status close();
+
+  // --- write.cc
+  Result<WriteResult> upsert(std::span<const Row> rows, const CallOptions& call);
+  Result<WriteResult> erase(std::span<const std::uint64_t> ids, const CallOptions& call);
+  Result<WriteResult> update_attributes(std::span<const AttributeChange> changes,
+                                        const CallOptions& call);
+  Result<WriteResult> commit(Batch& batch, const CallOptions& call);
+  Status write_group(std::span<Batch* const> group);  // (commit)
+  Status open_log();                                  // (commit)
+  /// True when a row was inserted, changed or erased. (commit, map_mutex)
+  bool apply(const WalRecord& record);
+  bool kill(const Location& location, std::uint64_t lsn);  // (commit)
+  Segment* find_segment(std::uint32_t number) const;       // (commit)
+  std::shared_ptr<Segment> make_segment();                 // (commit)
+  void publish();                                          // (commit)
+  void refuse_writes(const std::string& why);              // (commit)
+  [[nodiscard]] Status check_writable() const;             // (commit)
+
+  // --- checkpoint.cc
+  enum class Seal { when_full, now };
+  Status checkpoint(Seal seal, Compaction* compaction);  // takes maintenance_mutex
+  Status checkpoint_locked(Seal seal, Compaction* compaction);
+
+  // --- compaction.cc
+  using Inputs = std::vector<std::shared_ptr<Segment>>;
+  /// What to do next; empty: nothing. (commit)
+  [[nodiscard]] Inputs choose_due() const;
+  [[nodiscard]] Inputs choose_any() const;
+  /// Runs at most one; false when `choose` found nothing to do.
+  Result<bool> compact_once(Inputs (IndexImpl::*choose)() const, const CallOptions& call);
+  Status build(Compaction& compaction, const SnapshotState& snapshot, const CallOptions& call);
+  void install(Compaction& compaction);  // (commit)
+
+  // --- maintenance.cc
+  void after_commit();
+  Status throttle(const CallOptions& call);
+  Status maintain();
+  void run_maintenance();
+  [[nodiscard]] bool maintenance_due();  // takes commit_mutex
+  /// Ids, tables, columns and scratch: what is needed whatever vectors are in memory. (commit)
+  [[nodiscard]] std::uint64_t table_bytes() const;
+  /// Drops vectors that parts hold while over the limit, loads what fits below it.
+  Status settle_memory();  // takes maintenance_mutex
+  Status settle_memory_locked();
+  [[nodiscard]] std::uint64_t log_bytes_max() const;
+
+  // --- read.cc
+  [[nodiscard]] std::shared_ptr<const SnapshotState> snapshot() const;
+  Result<std::vector<std::vector<float>>> fetch(std::span<const std::uint64_t> ids,
+                                                const CallOptions& call);
+  IndexStatistics statistics();
+
+  // --- verify.cc
+  Result<std::vector<DamageReport>> verify(const CallOptions& call);
+
+  // --- fixed once open
+  Storage& storage;
+  const std::filesystem::path directory;
+  const IndexOptions options;
+  const IndexShape shape;
+  const Geometry geometry;
+  const Uuid uuid;
+  const std::shared_ptr<const AttributeFormat> format;
+  const std::shared_ptr<MemoryBudget> budget = std::make_shared<MemoryBudget>();
+  std::unique_ptr<Storage::Lock> directory_lock;
+  std::unique_ptr<ThreadPool> pool;
+  ScratchPool scratch;
+  ReadCounters counters;
+
+  std::mutex compaction_mutex;
+  std::mutex maintenance_mutex;
+
+  // --- (commit)
+  std::mutex commit_mutex;
+  std::vector<std::shared_ptr<Segment>> segments;  // the last one is open
+  std::unique_ptr<AppendFile> log;                 // null: the next write begins one
+  std::vector<LogFile> logs;                       // all that recovery would read, in order
+  std::uint64_t last_lsn = 0;
+  std::uint64_t manifest_lsn = 0;
+  std::uint64_t manifest_bytes = 0;
+  std::uint64_t next_file = 1;
+  std::uint32_t next_segment = 1;
+  float norm_max = 0;
+  std::string read_only;
+  /// No longer needed once the next manifest is out.
+  std::vector<std::string> obsolete_files;
+  std::atomic<std::uint64_t> max_id{0};
+  std::atomic<std::uint64_t> log_bytes{0};  // written since the state that parts hold
+
+  std::shared_mutex map_mutex;
+  IdMap map;  // changed under both commit_mutex and map_mutex
+
+  std::mutex queue_mutex;
+  std::deque<Batch*> queue;  // the front one leads
+
+  mutable std::mutex snapshot_mutex;
+  std::shared_ptr<const SnapshotState> published;
+
+  std::mutex wake_mutex;
+  std::condition_variable wake;     // of the maintenance thread
+  std::condition_variable relaxed;  // of throttled writers
+  bool due = false;
+  std::atomic<bool> stopping{false};
+  Status maintenance_status;  // of the last run (wake_mutex)
+  std::thread maintenance;
+};
+
+}  // namespace similis::engine

@@ -1,0 +1,403 @@
+#include "engine/index.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <set>
+#include <thread>
+
+#include "engine/test_support.h"
+
+namespace similis::engine {
+namespace {
+
+class IndexTest : public testing::Test {
+ protected:
+  std::unique_ptr<Index> make(const IndexShape& shape, const IndexOptions& options = quiet()) {
+    auto index = Index::create(folder_.path() / "index", shape, options);
+    EXPECT_TRUE(index.ok()) << index.error().message;
+    return std::move(index).value();
+  }
+  std::unique_ptr<Index> reopen(const IndexOptions& options = quiet()) {
+    auto index = Index::open(folder_.path() / "index", options);
+    EXPECT_TRUE(index.ok()) << (index.ok() ? "" : index.error().message);
+    return index.ok() ? std::move(index).value() : nullptr;
+  }
+  static IndexOptions quiet() {
+    IndexOptions options;
+    options.threads = 2;
+    options.background = false;
+    return options;
+  }
+  void put(Index& index, std::uint64_t id, std::vector<float> vector, std::string attributes = "") {
+    const Row row{id, vector, as_bytes(attributes)};
+    const auto result = index.upsert({&row, 1}, {});
+    ASSERT_TRUE(result.ok()) << result.error().message;
+    model_.rows[id] = {std::move(vector), std::move(attributes)};
+  }
+  void expect_matches_model(const Index& index, Metric metric, std::size_t dimensions) {
+    for (int i = 0; i < 3; ++i) {
+      const auto query = random_vector(random_, dimensions);
+      const std::size_t k = 1 + random_() % 20;
+      auto answer = index.search(query, {.k = k, .filter = {}, .call = {}});
+      ASSERT_TRUE(answer.ok()) << answer.error().message;
+      expect_exact(answer->hits[0], model_, metric, query, k, [](auto...) { return true; });
+    }
+    auto ids = index.snapshot().scan_ids(0, 1 << 20, {});
+    ASSERT_TRUE(ids.ok());
+    std::vector<std::uint64_t> expected;
+    for (const auto& [id, row] : model_.rows) expected.push_back(id);
+    ASSERT_EQ(*ids, expected);
+    ASSERT_EQ(index.statistics().rows, expected.size());
+  }
+
+  TemporaryFolder folder_;
+  Model model_;
+  const std::uint64_t seed_ = std::random_device{}();
+  std::mt19937_64 random_{seed_};
+  testing::ScopedTrace trace_{__FILE__, __LINE__, "seed " + std::to_string(seed_)};
+};
+
+class MetricTest : public IndexTest, public testing::WithParamInterface<Metric> {};
+
+// Writes, replacements, removals, checkpoints, compactions and openings in any order leave the
+// answers of a plain map.
+TEST_P(MetricTest, AgreesWithAMapThroughItsWholeLife) {
+  const std::size_t dimensions = 1 + random_() % 300;
+  SCOPED_TRACE("dimensions " + std::to_string(dimensions));
+  auto index = make({static_cast<std::uint32_t>(dimensions), GetParam(), IndexKind::flat});
+  for (int step = 0; step < 60; ++step) {
+    std::vector<std::vector<float>> vectors;
+    std::vector<std::string> attributes;
+    std::vector<std::uint64_t> ids;
+    for (std::size_t i = 0; i < random_() % 40; ++i) {
+      ids.push_back(1 + random_() % 200);
+      vectors.push_back(random_vector(random_, dimensions));
+      attributes.push_back(std::string(random_() % 20, 'a'));
+    }
+    switch (random_() % 8) {
+      case 0:
+      case 1:
+      case 2: {
+        std::vector<Row> rows;
+        for (std::size_t i = 0; i < ids.size(); ++i)
+          rows.push_back({ids[i], vectors[i], as_bytes(attributes[i])});
+        ASSERT_TRUE(index->upsert(rows, {}).ok());
+        for (std::size_t i = 0; i < ids.size(); ++i)
+          model_.rows[ids[i]] = {vectors[i], attributes[i]};
+        break;
+      }
+      case 3: {
+        auto result = index->erase(ids, {});
+        ASSERT_TRUE(result.ok());
+        std::size_t erased = 0;
+        for (const std::uint64_t id : ids) erased += model_.rows.erase(id);
+        EXPECT_EQ(result->rows, erased);
+        break;
+      }
+      case 4: {
+        std::vector<AttributeChange> changes;
+        for (std::size_t i = 0; i < ids.size(); ++i)
+          changes.push_back({ids[i], as_bytes(attributes[i])});
+        ASSERT_TRUE(index->update_attributes(changes, {}).ok());
+        for (std::size_t i = 0; i < ids.size(); ++i)
+          if (auto row = model_.rows.find(ids[i]); row != model_.rows.end())
+            row->second.attributes = attributes[i];
+        break;
+      }
+      case 5:
+        ASSERT_TRUE(index->checkpoint().ok());
+        break;
+      case 6:
+        if (step % 3 == 0) {
+          ASSERT_TRUE(index->compact({}).ok());
+        }
+        break;
+      case 7:
+        ASSERT_TRUE(index->close().ok());
+        index.reset();
+        index = reopen();
+        ASSERT_NE(index, nullptr);
+        break;
+    }
+    expect_matches_model(*index, GetParam(), dimensions);
+    if (HasFatalFailure()) return;
+  }
+  const auto damage = index->verify({});
+  ASSERT_TRUE(damage.ok());
+  EXPECT_TRUE(damage->empty()) << damage->front().what;
+}
+
+INSTANTIATE_TEST_SUITE_P(Metrics, MetricTest,
+                         testing::Values(Metric::cosine, Metric::inner_product, Metric::l2),
+                         [](const auto& param) {
+                           return std::string(param.param == Metric::cosine          ? "cosine"
+                                              : param.param == Metric::inner_product ? "product"
+                                                                                     : "l2");
+                         });
+
+TEST_F(IndexTest, RefusesWhatItCannotHold) {
+  auto index = make({4, Metric::cosine, IndexKind::flat});
+  const auto refused = [&](std::uint64_t id, std::vector<float> vector) {
+    const Row row{id, vector, {}};
+    const auto result = index->upsert({&row, 1}, {});
+    return !result.ok() && result.error().code == ErrorCode::invalid_argument;
+  };
+  EXPECT_TRUE(refused(0, {1, 2, 3, 4}));
+  EXPECT_TRUE(refused(kRowIdMax + 1, {1, 2, 3, 4}));
+  EXPECT_TRUE(refused(1, {1, 2, 3}));
+  EXPECT_TRUE(refused(1, {1, 2, 3, std::nanf("")}));
+  EXPECT_TRUE(refused(1, {1, 2, 3, INFINITY}));
+  EXPECT_TRUE(refused(1, {1, 2, 3, 65505}));
+  EXPECT_FALSE(refused(kRowIdMax, {1, 2, 3, 65504}));
+  const std::vector<std::byte> long_attributes((1 << 20) + 1);
+  const std::vector<float> vector{1, 2, 3, 4};
+  const Row row{1, vector, long_attributes};
+  EXPECT_EQ(index->upsert({&row, 1}, {}).error().code, ErrorCode::invalid_argument);
+  for (const std::size_t k : {std::size_t{0}, kSearchKMax + 1})
+    EXPECT_EQ(index->search(vector, {.k = k, .filter = {}, .call = {}}).error().code,
+              ErrorCode::invalid_argument);
+  const std::vector<float> short_query{1, 2, 3}, bad_query{1, 2, 3, INFINITY};
+  EXPECT_EQ(index->search(short_query, {}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(index->search({}, {}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(index->search(bad_query, {}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(index->statistics().rows, 1U);
+  EXPECT_EQ(index->max_id(), kRowIdMax);
+  EXPECT_EQ(
+      Index::create(folder_.path() / "other", {0, Metric::l2, IndexKind::flat}, {}).error().code,
+      ErrorCode::invalid_argument);
+}
+
+TEST_F(IndexTest, OpensOnceAtATimeAndOnlyWhereAnIndexIs) {
+  EXPECT_EQ(Index::open(folder_.path() / "index", {}).error().code, ErrorCode::not_found);
+  EXPECT_EQ(Index::open(folder_.path(), {}).error().code, ErrorCode::not_found);
+  auto index = make({4, Metric::cosine, IndexKind::flat});
+  EXPECT_EQ(Index::open(folder_.path() / "index", {}).error().code, ErrorCode::conflict);
+  EXPECT_EQ(Index::verify(folder_.path() / "index", {}).error().code, ErrorCode::conflict);
+  index.reset();
+  EXPECT_EQ(
+      Index::create(folder_.path() / "index", {4, Metric::l2, IndexKind::flat}, {}).error().code,
+      ErrorCode::already_exists);
+  index = reopen();
+  EXPECT_EQ(index->shape().dimensions, 4U);
+  EXPECT_EQ(index->shape().metric, Metric::cosine);
+}
+
+TEST_F(IndexTest, ZeroVectorsScoreZeroAndTiesComeById) {
+  auto index = make({3, Metric::cosine, IndexKind::flat});
+  put(*index, 9, {1, 1, 1});
+  put(*index, 4, {2, 2, 2});
+  put(*index, 7, {0, 0, 0});
+  put(*index, 2, {-1, -1, -1});
+  put(*index, 5, {3, 3, 3});
+  const std::vector<float> query{1, 1, 1}, zero{0, 0, 0};
+  auto answer = index->search(query, {});
+  ASSERT_TRUE(answer.ok());
+  std::vector<std::uint64_t> ids;
+  for (const Hit& hit : answer->hits[0]) ids.push_back(hit.id);
+  EXPECT_EQ(ids, (std::vector<std::uint64_t>{4, 5, 9, 7, 2}));
+  EXPECT_EQ(answer->hits[0][3].score, 0.0F);
+  answer = index->search(zero, {.k = 2, .filter = {}, .call = {}});
+  EXPECT_EQ(answer->hits[0], (std::vector<Hit>{{2, 0}, {4, 0}}));
+}
+
+TEST_F(IndexTest, FilterMarksRowsByTheirColumns) {
+  auto index = make({16, Metric::cosine, IndexKind::flat});
+  for (std::uint64_t id = 1; id <= 500; ++id)
+    put(*index, id, random_vector(random_, 16), id % 7 == 0 ? "seven" : "other");
+  const RowFilter filter = [](const AttributeColumns& columns, std::uint32_t first,
+                              std::uint32_t count, std::span<std::uint64_t> bits) {
+    std::vector<std::byte> value;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      columns.get(first + i, value);
+      if (value.size() == as_bytes("seven").size() &&
+          std::memcmp(value.data(), "seven", value.size()) == 0)
+        bits[i / 64] |= std::uint64_t{1} << (i % 64);
+    }
+  };
+  const auto sevens = [](std::uint64_t, const Model::Row& row) {
+    return row.attributes == "seven";
+  };
+  const auto check = [&](const char* when) {
+    SCOPED_TRACE(when);
+    const auto query = random_vector(random_, 16);
+    auto answer = index->search(query, {.k = 100, .filter = filter, .call = {}});
+    ASSERT_TRUE(answer.ok());
+    expect_exact(answer->hits[0], model_, Metric::cosine, query, 100, sevens);
+  };
+  check("fresh");
+  const AttributeChange changes[] = {{7, as_bytes("other")}, {8, as_bytes("seven")}};
+  ASSERT_EQ(index->update_attributes(changes, {})->rows, 2U);
+  model_.rows[7].attributes = "other";
+  model_.rows[8].attributes = "seven";
+  check("changed in the log");
+  ASSERT_TRUE(index->checkpoint().ok());
+  check("after a checkpoint");
+  const AttributeChange again[] = {{14, as_bytes("other")}, {9, as_bytes("seven")}, {9999, {}}};
+  ASSERT_EQ(index->update_attributes(again, {})->rows, 2U);
+  model_.rows[14].attributes = "other";
+  model_.rows[9].attributes = "seven";
+  ASSERT_TRUE(index->checkpoint().ok());
+  index.reset();
+  index = reopen();
+  check("reopened");
+  ASSERT_TRUE(index->compact({}).ok());
+  check("compacted");
+  index.reset();
+  index = reopen();
+  check("compacted and reopened");
+}
+
+TEST_F(IndexTest, SnapshotsKeepWhatTheySaw) {
+  auto index = make({8, Metric::l2, IndexKind::flat});
+  for (std::uint64_t id = 1; id <= 50; ++id) put(*index, id, random_vector(random_, 8));
+  ASSERT_TRUE(index->checkpoint().ok());
+  const Snapshot before = index->snapshot();
+  const Model old = model_;
+  for (std::uint64_t id = 1; id <= 40; ++id) put(*index, id, random_vector(random_, 8));
+  std::vector<std::uint64_t> gone{41, 42, 43};
+  ASSERT_TRUE(index->erase(gone, {}).ok());
+  for (const std::uint64_t id : gone) model_.rows.erase(id);
+  ASSERT_TRUE(index->compact({}).ok());
+  const auto query = random_vector(random_, 8);
+  auto answer = before.search(query, {.k = 100, .filter = {}, .call = {}});
+  ASSERT_TRUE(answer.ok()) << answer.error().message;
+  expect_exact(answer->hits[0], old, Metric::l2, query, 100, [](auto...) { return true; });
+  EXPECT_EQ(before.rows(), 50U);
+  EXPECT_LT(before.lsn(), index->snapshot().lsn());
+  expect_matches_model(*index, Metric::l2, 8);
+}
+
+// With hardly any memory for vectors every search streams them, dense or sparse.
+TEST_F(IndexTest, StreamsWhatDoesNotFit) {
+  IndexOptions options = quiet();
+  auto index = make({200, Metric::cosine, IndexKind::flat}, options);
+  std::vector<Row> rows;
+  std::vector<std::vector<float>> vectors;
+  for (std::uint64_t id = 1; id <= 30000; ++id) {
+    vectors.push_back(random_vector(random_, 200));
+    model_.rows[id] = {vectors.back(), ""};
+  }
+  for (std::uint64_t id = 1; id <= vectors.size(); ++id) rows.push_back({id, vectors[id - 1], {}});
+  ASSERT_TRUE(index->upsert(rows, {}).ok());
+  ASSERT_TRUE(index->checkpoint().ok());
+  const auto resident = index->statistics();
+  EXPECT_EQ(resident.vector_bytes_on_disk_only, 0U);
+  index.reset();
+  options.memory_max = resident.bytes_in_memory - resident.vector_bytes_in_memory / 2;
+  index = reopen(options);
+  ASSERT_NE(index, nullptr);
+  const auto limited = index->statistics();
+  EXPECT_GT(limited.vector_bytes_on_disk_only, 0U);
+  EXPECT_GT(limited.vector_bytes_in_memory, 0U);
+  EXPECT_LE(limited.bytes_in_memory, options.memory_max);
+  const auto query = random_vector(random_, 200);
+  auto answer = index->search(query, {.k = 50, .filter = {}, .call = {}});
+  ASSERT_TRUE(answer.ok()) << answer.error().message;
+  expect_exact(answer->hits[0], model_, Metric::cosine, query, 50, [](auto...) { return true; });
+  EXPECT_GT(answer->reads, 0U);
+  EXPECT_GE(answer->bytes_read, limited.vector_bytes_on_disk_only);
+
+  const RowFilter every_thousandth = [](const AttributeColumns&, std::uint32_t first,
+                                        std::uint32_t count, std::span<std::uint64_t> bits) {
+    for (std::uint32_t i = 0; i < count; ++i)
+      if ((first + i) % 1000 == 0) bits[i / 64] |= std::uint64_t{1} << (i % 64);
+  };
+  auto sparse = index->search(query, {.k = 50, .filter = every_thousandth, .call = {}});
+  ASSERT_TRUE(sparse.ok());
+  expect_exact(sparse->hits[0], model_, Metric::cosine, query, 50,
+               [](std::uint64_t id, const auto&) { return (id - 1) % 1000 == 0; });
+  EXPECT_LT(sparse->bytes_read, answer->bytes_read / 10);
+
+  const std::vector<std::uint64_t> wanted{1, 15000, 30000, 40000};
+  auto fetched = index->fetch(wanted, {});
+  ASSERT_TRUE(fetched.ok());
+  for (std::size_t i = 0; i < 3; ++i)
+    EXPECT_EQ((*fetched)[i], through_half(unit(vectors[wanted[i] - 1])));
+  EXPECT_TRUE((*fetched)[3].empty());
+
+  options.memory_max = 1 << 20;
+  index.reset();
+  const auto refused = Index::open(folder_.path() / "index", options);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::resource_exhausted);
+}
+
+TEST_F(IndexTest, StopsWhenNobodyWaits) {
+  auto index = make({8, Metric::l2, IndexKind::flat});
+  put(*index, 1, random_vector(random_, 8));
+  const auto query = random_vector(random_, 8);
+  SearchOptions options;
+  options.call.deadline = std::chrono::steady_clock::now() - std::chrono::seconds(1);
+  EXPECT_EQ(index->search(query, options).error().code, ErrorCode::deadline_exceeded);
+  std::stop_source source;
+  source.request_stop();
+  options.call = {std::chrono::steady_clock::time_point::max(), source.get_token()};
+  EXPECT_EQ(index->search(query, options).error().code, ErrorCode::cancelled);
+  const Row row{2, query, {}};
+  EXPECT_EQ(index->upsert({&row, 1}, options.call).error().code, ErrorCode::cancelled);
+  EXPECT_EQ(index->statistics().rows, 1U);
+}
+
+TEST_F(IndexTest, MaxIdRemembersErasedRows) {
+  auto index = make({2, Metric::l2, IndexKind::flat});
+  put(*index, 10, {1, 2});
+  put(*index, 99, {1, 2});
+  const std::vector<std::uint64_t> last{99};
+  ASSERT_TRUE(index->erase(last, {}).ok());
+  for (const bool checkpointed : {false, true}) {
+    if (checkpointed) {
+      ASSERT_TRUE(index->checkpoint().ok());
+    }
+    index.reset();
+    index = reopen();
+    EXPECT_EQ(index->max_id(), 99U);
+  }
+}
+
+// Automatic maintenance: checkpoints empty the log, dead rows go, at most four segments remain.
+TEST_F(IndexTest, KeepsItselfInShape) {
+  IndexOptions options = quiet();
+  options.checkpoint_log_bytes = 100 << 10;
+  options.segment_rows = 1000;
+  auto index = make({32, Metric::l2, IndexKind::flat}, options);
+  for (std::uint64_t batch = 0; batch < 100; ++batch) {
+    std::vector<std::vector<float>> vectors;
+    std::vector<Row> rows;
+    for (std::uint64_t i = 0; i < 200; ++i) {
+      const std::uint64_t id = 1 + (batch % 2 == 0 ? batch * 50 + i : random_() % 3000);
+      vectors.push_back(random_vector(random_, 32));
+      model_.rows[id] = {vectors.back(), ""};
+      rows.push_back({id, {}, {}});
+    }
+    for (std::size_t i = 0; i < rows.size(); ++i) rows[i].vector = vectors[i];
+    ASSERT_TRUE(index->upsert(rows, {}).ok());
+    const auto now = index->statistics();
+    ASSERT_LE(now.segments, 4U);
+    ASSERT_LE(now.log_bytes, 200U << 10);
+    ASSERT_LE(now.dead_rows, std::max<std::uint64_t>(4 * 1024, now.rows));
+  }
+  expect_matches_model(*index, Metric::l2, 32);
+  index.reset();
+  index = reopen(options);
+  expect_matches_model(*index, Metric::l2, 32);
+}
+
+TEST_F(IndexTest, RefusesANewerFormat) {
+  auto index = make({2, Metric::l2, IndexKind::flat});
+  put(*index, 1, {1, 2});
+  index.reset();
+  {
+    std::fstream manifest(folder_.path() / "index" / "MANIFEST",
+                          std::ios::in | std::ios::out | std::ios::binary);
+    manifest.seekp(8);
+    manifest.put(2);
+  }
+  const auto opened = Index::open(folder_.path() / "index", {});
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error().code, ErrorCode::conflict);
+  EXPECT_NE(opened.error().message.find("format 2"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace similis::engine

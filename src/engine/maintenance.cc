@@ -1,0 +1,175 @@
+#include <algorithm>
+#include <chrono>
+
+#include "base/log.h"
+#include "engine/index_impl.h"
+
+namespace similis::engine {
+namespace {
+
+constexpr std::size_t kLogsMax = 16;
+constexpr std::uint64_t kThrottleFactor = 8;
+constexpr auto kRetryAfter = std::chrono::seconds(2);
+
+}  // namespace
+
+// A small memory limit must not be spent on rows that wait for a checkpoint.
+std::uint64_t IndexImpl::log_bytes_max() const {
+  const std::uint64_t share = std::max<std::uint64_t>(options.memory_max / 8, 1 << 20);
+  return std::min(options.checkpoint_log_bytes, share);
+}
+
+bool IndexImpl::maintenance_due() {
+  std::lock_guard lock(commit_mutex);
+  if (!read_only.empty()) return false;
+  return log_bytes.load(std::memory_order_relaxed) >= log_bytes_max() || logs.size() > kLogsMax ||
+         !choose_due().empty();
+}
+
+// In the background the thread is woken; else the writer whose batch made something due does it.
+// Its own write stands whatever comes of that, so a failure is logged, and returned to writers
+// only once the log has grown too long (throttle).
+void IndexImpl::after_commit() {
+  if (!maintenance_due()) return;
+  if (maintenance.joinable()) {
+    {
+      std::lock_guard lock(wake_mutex);
+      due = true;
+    }
+    wake.notify_one();
+    return;
+  }
+  Status status = maintain();
+  if (!status.ok())
+    similis::log(LogLevel::warning,
+                 "maintenance of " + directory.native() + ": " + status.error().message);
+  std::lock_guard lock(wake_mutex);
+  maintenance_status = std::move(status);
+}
+
+Status IndexImpl::throttle(const CallOptions& call) {
+  const auto over = [&] {
+    return log_bytes.load(std::memory_order_relaxed) >= kThrottleFactor * log_bytes_max();
+  };
+  if (!over()) return {};
+  if (!maintenance.joinable()) return checkpoint(Seal::when_full, nullptr);
+  std::unique_lock lock(wake_mutex);
+  due = true;
+  wake.notify_one();
+  // Cancelling does not wake this; it is seen within a moment.
+  while (over() && !stopping) {
+    TRY(call.check());
+    if (!maintenance_status.ok())
+      return maintenance_status.error().with_context("writes wait for a checkpoint that fails");
+    relaxed.wait_for(lock, std::chrono::milliseconds(50));
+  }
+  return {};
+}
+
+Status IndexImpl::maintain() {
+  bool checkpoint_due = false;
+  {
+    std::lock_guard lock(commit_mutex);
+    if (!read_only.empty()) return {};
+    checkpoint_due =
+        log_bytes.load(std::memory_order_relaxed) >= log_bytes_max() || logs.size() > kLogsMax;
+  }
+  if (checkpoint_due) TRY(checkpoint(Seal::when_full, nullptr));
+  relaxed.notify_all();
+  while (!stopping) {
+    ASSIGN_OR_RETURN(const bool done, compact_once(&IndexImpl::choose_due, {}));
+    if (!done) break;
+  }
+  return settle_memory();
+}
+
+void IndexImpl::run_maintenance() {
+  std::unique_lock lock(wake_mutex);
+  while (!stopping) {
+    if (maintenance_status.ok()) {
+      wake.wait(lock, [&] { return due || stopping; });
+    } else {
+      wake.wait_for(lock, kRetryAfter, [&] { return stopping.load(); });
+    }
+    if (stopping) return;
+    due = false;
+    lock.unlock();
+    Status status = maintain();
+    if (!status.ok() && status.error().code != ErrorCode::cancelled)
+      similis::log(LogLevel::warning,
+                   "maintenance of " + directory.native() + ": " + status.error().message);
+    lock.lock();
+    maintenance_status = std::move(status);
+    relaxed.notify_all();
+  }
+}
+
+std::uint64_t IndexImpl::table_bytes() const {
+  std::uint64_t bytes = map.bytes_in_memory();
+  for (const auto& segment : segments) {
+    bytes += segment->columns().bytes_in_memory();
+    bytes += segment->view(segment).chunks->size() * std::uint64_t{geometry.chunk_rows} * 16;
+    for (const auto& part : *segment->parts()) bytes += part->bytes_in_memory();
+  }
+  return bytes + pool->threads() * geometry.chunk_bytes();
+}
+
+Status IndexImpl::settle_memory() {
+  std::lock_guard lock(maintenance_mutex);
+  return settle_memory_locked();
+}
+
+Status IndexImpl::settle_memory_locked() {
+  struct Held {
+    SegmentView view;
+    std::uint32_t chunk;
+    std::uint32_t rows;
+  };
+  std::vector<Held> persisted;  // chunks that parts hold whole and that take no more rows
+  {
+    std::lock_guard lock(commit_mutex);
+    const std::uint64_t tables = table_bytes();
+    budget->set_limit(options.memory_max > tables ? options.memory_max - tables : 0);
+    for (const auto& segment : segments) {
+      const SegmentView view = segment->view(segment);
+      for (std::uint32_t c = 0; c < view.chunks->size(); ++c) {
+        const std::uint64_t first = std::uint64_t{c} * geometry.chunk_rows;
+        const std::uint64_t end = first + geometry.chunk_rows;
+        const auto rows =
+            static_cast<std::uint32_t>(std::min<std::uint64_t>(end, view.rows) - first);
+        if (segment->persisted_rows() >= first + rows && (segment->sealed() || view.rows >= end))
+          persisted.push_back({view, c, rows});
+      }
+    }
+  }
+  for (auto held = persisted.rbegin(); held != persisted.rend() && budget->used() > budget->limit();
+       ++held)
+    (*held->view.chunks)[held->chunk]->set_block(nullptr);
+
+  // On as many threads as searches use: at opening this is what the user waits for.
+  std::atomic<std::size_t> next{0};
+  std::mutex failure_mutex;
+  Status failure;
+  const std::function<void()> load = [&] {
+    ScratchPool::Lease buffer(scratch);
+    for (;;) {
+      const std::size_t i = next.fetch_add(1);
+      if (i >= persisted.size() || stopping) return;
+      const Held& held = persisted[i];
+      Chunk& chunk = *(*held.view.chunks)[held.chunk];
+      if (chunk.block()) continue;
+      if (!budget->try_reserve(geometry.chunk_bytes())) return;
+      auto block = held.view.segment->read_block(held.chunk, held.rows, *buffer);
+      if (!block.ok()) {
+        std::lock_guard lock(failure_mutex);
+        failure = std::move(block).error();
+        return;
+      }
+      chunk.set_block(std::move(block).value());
+    }
+  };
+  pool->run(pool->threads(), load);
+  return failure;
+}
+
+}  // namespace similis::engine

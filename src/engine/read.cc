@@ -1,0 +1,94 @@
+#include <algorithm>
+
+#include "engine/index_impl.h"
+#include "engine/simd/kernels.h"
+
+namespace similis::engine {
+
+std::shared_ptr<const SnapshotState> IndexImpl::snapshot() const {
+  std::lock_guard lock(snapshot_mutex);
+  return published;
+}
+
+Result<std::vector<std::vector<float>>> IndexImpl::fetch(std::span<const std::uint64_t> ids,
+                                                         const CallOptions& call) {
+  std::vector<std::optional<Location>> places;
+  std::shared_ptr<const SnapshotState> state;
+  {
+    // Under the lock both belong to one moment.
+    std::shared_lock lock(map_mutex);
+    for (const std::uint64_t id : ids) places.push_back(map.find(id));
+    state = snapshot();
+  }
+  std::vector<std::vector<float>> out(ids.size());
+  ScratchPool::Lease buffer(scratch);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (!places[i]) continue;
+    TRY(call.check());
+    const auto view =
+        std::find_if(state->segments.begin(), state->segments.end(),
+                     [&](const auto& v) { return v.segment->number() == places[i]->segment; });
+    const std::uint32_t ordinal = places[i]->ordinal;
+    const std::uint32_t at = ordinal % geometry.chunk_rows;
+    out[i].resize(geometry.dimensions);
+    const auto to_float = [&](const std::byte* row) {
+      simd::kernels().to_float(reinterpret_cast<const std::uint16_t*>(row), geometry.dimensions,
+                               out[i].data());
+    };
+    if (const auto block = (*view->chunks)[ordinal / geometry.chunk_rows]->block()) {
+      to_float(block->data() + std::size_t{at} * geometry.stride_bytes);
+      continue;
+    }
+    const auto parts = view->segment->parts();
+    for (const auto& part : *parts) {
+      if (ordinal - part->first_ordinal() >= part->rows()) continue;  // modulo 2^32
+      Part::Rows rows;
+      const std::uint32_t in_part = ordinal - part->first_ordinal();
+      TRY(part->read_rows(in_part, 1, *buffer, rows, &counters));
+      to_float(rows.row(geometry, in_part));
+    }
+  }
+  return out;
+}
+
+IndexStatistics IndexImpl::statistics() {
+  IndexStatistics out;
+  std::lock_guard lock(commit_mutex);
+  std::uint64_t vectors = 0;
+  for (const auto& segment : segments) {
+    if (segment->rows() == 0) continue;
+    ++out.segments;
+    out.dead_rows += segment->dead();
+    out.rows += segment->rows() - segment->dead();
+    for (const auto& part : *segment->parts()) {
+      ++out.files;
+      out.bytes_on_disk += part->bytes();
+    }
+    const SegmentView view = segment->view(segment);
+    for (std::uint32_t c = 0; c < view.chunks->size(); ++c) {
+      const std::uint32_t rows = std::min(geometry.chunk_rows, view.rows - c * geometry.chunk_rows);
+      if ((*view.chunks)[c]->block()) {
+        vectors += std::uint64_t{rows} * geometry.stride_bytes;
+      } else {
+        out.vector_bytes_on_disk_only += geometry.slots(rows) * geometry.slot_bytes;
+      }
+    }
+  }
+  for (const LogFile& file : logs) {
+    ++out.files;
+    out.bytes_on_disk += file.bytes;
+    out.log_bytes += file.bytes;
+  }
+  ++out.files;
+  out.bytes_on_disk += manifest_bytes;
+  out.vector_bytes_in_memory = vectors;
+  out.bytes_in_memory = budget->used() + table_bytes();
+  out.reads = counters.requests.load(std::memory_order_relaxed);
+  out.bytes_read = counters.bytes.load(std::memory_order_relaxed);
+  out.lsn = last_lsn;
+  out.norm_max = norm_max;
+  out.read_only = read_only;
+  return out;
+}
+
+}  // namespace similis::engine

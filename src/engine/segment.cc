@@ -1,0 +1,146 @@
+#include "engine/segment.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace similis::engine {
+
+bool MemoryBudget::try_reserve(std::uint64_t bytes) {
+  std::uint64_t used = used_.load(std::memory_order_relaxed);
+  do {
+    const std::uint64_t limit = this->limit();
+    if (used > limit || bytes > limit - used) return false;
+  } while (!used_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
+  return true;
+}
+
+Segment::Segment(std::uint32_t number, const Geometry& geometry,
+                 std::unique_ptr<AttributeColumns> columns, std::shared_ptr<MemoryBudget> budget)
+    : number_(number),
+      geometry_(geometry),
+      columns_(std::move(columns)),
+      budget_(std::move(budget)) {}
+
+// The chunk that the next row goes into. The list is copied when it grows, so that snapshots keep
+// theirs: 8 bytes a chunk, once every chunk_rows rows.
+Chunk& Segment::tail() {
+  if (rows_ % geometry_.chunk_rows == 0) {
+    auto grown = std::make_shared<ChunkList>(*chunks_);
+    grown->push_back(std::make_shared<Chunk>(geometry_.chunk_rows));
+    chunks_ = std::move(grown);
+  }
+  return *chunks_->back();
+}
+
+std::uint32_t Segment::append(std::uint64_t id, std::span<const std::byte> vector) {
+  Chunk& chunk = tail();
+  const std::uint32_t at = rows_ % geometry_.chunk_rows;
+  auto block = chunk.block();
+  if (!block) {
+    // Only a fresh chunk: opening loads a tail that is partly filled, eviction spares it.
+    budget_->reserve(geometry_.chunk_bytes());
+    block = std::make_shared<VectorBlock>(geometry_.chunk_bytes(), budget_);
+    chunk.set_block(block);
+  }
+  std::byte* row = block->data() + std::size_t{at} * geometry_.stride_bytes;
+  std::memcpy(row, vector.data(), vector.size());
+  std::memset(row + vector.size(), 0, geometry_.stride_bytes - vector.size());
+  chunk.ids[at] = id;
+  chunk.death[at].store(kAlive, std::memory_order_relaxed);
+  return rows_++;
+}
+
+std::uint32_t Segment::append_stored(std::uint64_t id, bool dead) {
+  Chunk& chunk = tail();
+  const std::uint32_t at = rows_ % geometry_.chunk_rows;
+  chunk.ids[at] = id;
+  chunk.death[at].store(dead ? 0 : kAlive, std::memory_order_relaxed);
+  if (dead) ++dead_;
+  return rows_++;
+}
+
+bool Segment::kill(std::uint32_t ordinal, std::uint64_t lsn) {
+  auto& death = (*chunks_)[ordinal / geometry_.chunk_rows]->death[ordinal % geometry_.chunk_rows];
+  if (death.load(std::memory_order_relaxed) != kAlive) return false;
+  death.store(lsn, std::memory_order_relaxed);
+  ++dead_;
+  return true;
+}
+
+void Segment::mark_changed(std::uint32_t ordinal) {
+  changed_.push_back(ordinal);
+  if (tracked_) tracked_->push_back(ordinal);
+}
+
+SegmentView Segment::view(std::shared_ptr<const Segment> self) const {
+  return {std::move(self), chunks_, rows_};
+}
+
+bool Segment::alive(std::uint32_t ordinal) const {
+  return (*chunks_)[ordinal / geometry_.chunk_rows]->death[ordinal % geometry_.chunk_rows].load(
+             std::memory_order_relaxed) == kAlive;
+}
+
+std::uint64_t Segment::id(std::uint32_t ordinal) const {
+  return (*chunks_)[ordinal / geometry_.chunk_rows]->ids[ordinal % geometry_.chunk_rows];
+}
+
+namespace {
+void sort_unique(std::vector<std::uint32_t>& values) {
+  std::sort(values.begin(), values.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+}
+}  // namespace
+
+std::vector<std::uint32_t> Segment::take_changed() {
+  std::vector<std::uint32_t> out;
+  out.swap(changed_);
+  sort_unique(out);
+  // Rows that no part holds yet are written whole, with the state they have then.
+  out.erase(std::lower_bound(out.begin(), out.end(), persisted_rows_), out.end());
+  return out;
+}
+
+std::vector<std::uint32_t> Segment::stop_tracking() {
+  if (!tracked_) return {};
+  std::vector<std::uint32_t> out = std::move(*tracked_);
+  tracked_.reset();
+  sort_unique(out);
+  return out;
+}
+
+void Segment::set_parts(std::shared_ptr<const PartList> parts, std::uint32_t persisted_rows) {
+  persisted_rows_ = persisted_rows;
+  std::lock_guard lock(parts_mutex_);
+  parts_.swap(parts);
+}
+
+std::shared_ptr<const PartList> Segment::parts() const {
+  std::lock_guard lock(parts_mutex_);
+  return parts_;
+}
+
+Result<std::shared_ptr<VectorBlock>> Segment::read_block(std::uint32_t chunk, std::uint32_t rows,
+                                                         AlignedBuffer& scratch) const {
+  auto block = std::make_shared<VectorBlock>(geometry_.chunk_bytes(), budget_);
+  const auto parts_now = parts();
+  const std::uint64_t begin = std::uint64_t{chunk} * geometry_.chunk_rows, end = begin + rows;
+  for (const auto& part : *parts_now) {
+    const std::uint64_t from = std::max<std::uint64_t>(begin, part->first_ordinal());
+    const std::uint64_t to =
+        std::min<std::uint64_t>(end, std::uint64_t{part->first_ordinal()} + part->rows());
+    if (from >= to) continue;
+    const auto first = static_cast<std::uint32_t>(from - part->first_ordinal());
+    const auto count = static_cast<std::uint32_t>(to - from);
+    Part::Rows read;
+    TRY(part->read_rows(first, count, scratch, read, nullptr));
+    std::byte* out = block->data() + (from - begin) * geometry_.stride_bytes;
+    for (std::uint32_t i = 0; i < count; ++i, out += geometry_.stride_bytes) {
+      std::memcpy(out, read.row(geometry_, first + i), geometry_.row_bytes);
+      std::memset(out + geometry_.row_bytes, 0, geometry_.stride_bytes - geometry_.row_bytes);
+    }
+  }
+  return block;
+}
+
+}  // namespace similis::engine

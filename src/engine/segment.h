@@ -1,0 +1,159 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/index.h"
+#include "engine/storage/format.h"
+#include "engine/storage/part.h"
+
+namespace similis::engine {
+
+/// How much vectors in memory may take together.
+class MemoryBudget {
+ public:
+  void set_limit(std::uint64_t bytes) { limit_.store(bytes, std::memory_order_relaxed); }
+  bool try_reserve(std::uint64_t bytes);
+  void reserve(std::uint64_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
+  void release(std::uint64_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t used() const { return used_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t limit() const { return limit_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> limit_{UINT64_MAX};
+  std::atomic<std::uint64_t> used_{0};
+};
+
+/// The vectors of one chunk, `stride_bytes` apart. What it takes was reserved by its maker and is
+/// released with it.
+class VectorBlock {
+ public:
+  VectorBlock(std::uint64_t bytes, std::shared_ptr<MemoryBudget> budget)
+      : buffer_(bytes), budget_(std::move(budget)) {}
+  ~VectorBlock() { budget_->release(buffer_.size()); }
+  VectorBlock(const VectorBlock&) = delete;
+  VectorBlock& operator=(const VectorBlock&) = delete;
+  [[nodiscard]] std::byte* data() const { return buffer_.data(); }
+
+ private:
+  AlignedBuffer buffer_;
+  std::shared_ptr<MemoryBudget> budget_;
+};
+
+inline constexpr std::uint64_t kAlive = UINT64_MAX;
+
+/// A run of chunk_rows rows of a segment; never moves. The vectors may be absent (on disk only).
+class Chunk {
+ public:
+  explicit Chunk(std::uint32_t rows)
+      : ids(std::make_unique<std::uint64_t[]>(rows)),
+        death(std::make_unique<std::atomic<std::uint64_t>[]>(rows)) {}
+
+  [[nodiscard]] std::shared_ptr<VectorBlock> block() const {
+    std::lock_guard lock(mutex_);
+    return block_;
+  }
+  /// Null drops the vectors from memory; readers that hold the block keep it.
+  void set_block(std::shared_ptr<VectorBlock> block) {
+    std::lock_guard lock(mutex_);
+    block_.swap(block);
+  }
+
+  const std::unique_ptr<std::uint64_t[]> ids;
+  /// The write that erased or replaced the row; kAlive when none did.
+  const std::unique_ptr<std::atomic<std::uint64_t>[]> death;
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<VectorBlock> block_;
+};
+
+class Segment;
+using ChunkList = std::vector<std::shared_ptr<Chunk>>;
+using PartList = std::vector<std::shared_ptr<const Part>>;
+
+/// What a snapshot holds of a segment: rows below the limit never move and never change, but that
+/// `death` may come to hold a write later than the snapshot's.
+struct SegmentView {
+  std::shared_ptr<const Segment> segment;
+  std::shared_ptr<const ChunkList> chunks;
+  std::uint32_t rows = 0;
+};
+
+struct SnapshotState {
+  std::vector<SegmentView> segments;
+  std::uint64_t lsn = 0;
+};
+
+/// Rows in ordinal order: in parts on disk up to persisted_rows(), behind that in memory and the
+/// log only. Members marked (writer) belong to whoever holds the index's commit lock.
+class Segment {
+ public:
+  Segment(std::uint32_t number, const Geometry& geometry, std::unique_ptr<AttributeColumns> columns,
+          std::shared_ptr<MemoryBudget> budget);
+
+  [[nodiscard]] std::uint32_t number() const { return number_; }
+  [[nodiscard]] const Geometry& geometry() const { return geometry_; }
+  [[nodiscard]] AttributeColumns& columns() { return *columns_; }
+  [[nodiscard]] const AttributeColumns& columns() const { return *columns_; }
+
+  // --- (writer)
+  /// A new row with its vector; in memory until a part holds it.
+  std::uint32_t append(std::uint64_t id, std::span<const std::byte> vector);
+  /// A row that a part holds, its vector not in memory.
+  std::uint32_t append_stored(std::uint64_t id, bool dead);
+  /// True when the row was alive.
+  bool kill(std::uint32_t ordinal, std::uint64_t lsn);
+  /// The row's state differs from what parts hold; the next checkpoint writes it.
+  void mark_changed(std::uint32_t ordinal);
+  [[nodiscard]] std::uint32_t rows() const { return rows_; }
+  [[nodiscard]] std::uint32_t dead() const { return dead_; }
+  [[nodiscard]] bool sealed() const { return sealed_; }
+  void seal() { sealed_ = true; }
+  [[nodiscard]] std::uint32_t persisted_rows() const { return persisted_rows_; }
+  [[nodiscard]] SegmentView view(std::shared_ptr<const Segment> self) const;
+  [[nodiscard]] bool alive(std::uint32_t ordinal) const;
+  [[nodiscard]] std::uint64_t id(std::uint32_t ordinal) const;
+  /// Hands over the changed ordinals below persisted_rows(), ascending, each once.
+  std::vector<std::uint32_t> take_changed();
+  /// From here on changed ordinals are also gathered for the compaction that is reading this.
+  void start_tracking() { tracked_.emplace(); }
+  std::vector<std::uint32_t> stop_tracking();
+
+  // --- any thread
+  /// With the count of rows they hold in all (writer).
+  void set_parts(std::shared_ptr<const PartList> parts, std::uint32_t persisted_rows);
+  [[nodiscard]] std::shared_ptr<const PartList> parts() const;
+  /// Reads the vectors of a chunk whose rows all lie in parts, into a new block that is reserved
+  /// from the budget already. `rows`: how many of the chunk exist.
+  Result<std::shared_ptr<VectorBlock>> read_block(std::uint32_t chunk, std::uint32_t rows,
+                                                  AlignedBuffer& scratch) const;
+  [[nodiscard]] std::shared_ptr<MemoryBudget> budget() const { return budget_; }
+
+ private:
+  Chunk& tail();
+
+  const std::uint32_t number_;
+  const Geometry geometry_;
+  const std::unique_ptr<AttributeColumns> columns_;
+  const std::shared_ptr<MemoryBudget> budget_;
+
+  std::shared_ptr<const ChunkList> chunks_ = std::make_shared<ChunkList>();
+  std::uint32_t rows_ = 0;
+  std::uint32_t dead_ = 0;
+  bool sealed_ = false;
+  std::uint32_t persisted_rows_ = 0;
+  std::vector<std::uint32_t> changed_;
+  std::optional<std::vector<std::uint32_t>> tracked_;
+
+  mutable std::mutex parts_mutex_;
+  std::shared_ptr<const PartList> parts_ = std::make_shared<PartList>();
+};
+
+}  // namespace similis::engine

@@ -1,0 +1,78 @@
+#include <cstring>
+
+#include "engine/simd/kernel_table.h"
+
+namespace similis::engine::simd {
+namespace {
+
+float bits_to_float(std::uint32_t bits) {
+  float value = 0;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+float half_to_float(std::uint16_t half) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
+  const std::uint32_t exponent = (half >> 10) & 31u, mantissa = half & 0x3ffu;
+  if (exponent == 31) return bits_to_float(sign | 0x7f800000u | mantissa << 13);
+  if (exponent == 0) {  // zero and subnormals: mantissa * 2^-24, exact in f32
+    const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
+    return sign != 0 ? -magnitude : magnitude;
+  }
+  return bits_to_float(sign | (exponent + 112) << 23 | mantissa << 13);
+}
+
+std::uint16_t float_to_half(float value) {
+  std::uint32_t bits = 0;
+  std::memcpy(&bits, &value, sizeof bits);
+  const auto sign = static_cast<std::uint16_t>(bits >> 16 & 0x8000u);
+  bits &= 0x7fffffffu;
+  if (bits > 0x7f800000u)  // NaN, kept quiet
+    return static_cast<std::uint16_t>(sign | 0x7e00u | (bits >> 13 & 0x3ffu));
+  if (bits >= 0x477ff000u)
+    return static_cast<std::uint16_t>(sign | 0x7c00u);  // rounds beyond 65504
+  if (bits < 0x38800000u) {                             // below 2^-14: a multiple of 2^-24
+    if (bits < 0x33000000u) return sign;
+    const std::uint32_t shift = 126 - (bits >> 23);
+    const std::uint32_t mantissa = (bits & 0x7fffffu) | 0x800000u;
+    std::uint32_t rounded = mantissa >> shift;
+    const std::uint32_t rest = mantissa & ((1u << shift) - 1), middle = 1u << (shift - 1);
+    if (rest > middle || (rest == middle && (rounded & 1u) != 0)) ++rounded;
+    return static_cast<std::uint16_t>(sign | rounded);
+  }
+  const std::uint32_t rounded = bits + 0xfffu + (bits >> 13 & 1u);
+  return static_cast<std::uint16_t>(sign | (rounded - 0x38000000u) >> 13);
+}
+
+template <bool kL2>
+void pairs(const std::uint16_t* const* rows, std::size_t row_count, const float* const* queries,
+           std::size_t query_count, std::size_t dimensions, float* out) {
+  for (std::size_t r = 0; r < row_count; ++r) {
+    for (std::size_t q = 0; q < query_count; ++q) {
+      float sum[8] = {};  // eight chains: as accurate as the vector kernels, and quicker than one
+      for (std::size_t i = 0; i < dimensions; ++i) {
+        const float x = half_to_float(rows[r][i]);
+        const float y = queries[q][i];
+        sum[i % 8] += kL2 ? (x - y) * (x - y) : x * y;
+      }
+      out[r * query_count + q] =
+          ((sum[0] + sum[4]) + (sum[2] + sum[6])) + ((sum[1] + sum[5]) + (sum[3] + sum[7]));
+    }
+  }
+}
+
+void to_half(const float* in, std::size_t count, std::uint16_t* out) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = float_to_half(in[i]);
+}
+
+void to_float(const std::uint16_t* in, std::size_t count, float* out) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = half_to_float(in[i]);
+}
+
+constexpr Kernels kTable{"scalar", pairs<false>, pairs<true>, to_half, to_float};
+
+}  // namespace
+
+const Kernels* const kScalarKernels = &kTable;
+
+}  // namespace similis::engine::simd

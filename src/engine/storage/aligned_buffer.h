@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <span>
+
+namespace similis::engine {
+
+/// Disk reads are aligned to this; regions of a part begin at its multiples.
+inline constexpr std::size_t kBlockBytes = 4096;
+
+constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+/// Memory at a block's alignment, uninitialised. Throws std::bad_alloc as new does.
+class AlignedBuffer {
+ public:
+  AlignedBuffer() = default;
+  explicit AlignedBuffer(std::size_t bytes)
+      : bytes_(bytes),
+        data_(static_cast<std::byte*>(
+            std::aligned_alloc(kBlockBytes, round_up(bytes == 0 ? 1 : bytes, kBlockBytes)))) {
+    if (data_ == nullptr) throw std::bad_alloc();
+  }
+
+  [[nodiscard]] std::byte* data() const { return data_.get(); }
+  [[nodiscard]] std::size_t size() const { return bytes_; }
+  [[nodiscard]] std::span<std::byte> span() const { return {data_.get(), bytes_}; }
+  /// Grows, losing the content.
+  void ensure(std::size_t bytes) {
+    if (bytes > bytes_) *this = AlignedBuffer(bytes);
+  }
+
+ private:
+  struct Free {
+    void operator()(std::byte* p) const { std::free(p); }
+  };
+  std::size_t bytes_ = 0;
+  std::unique_ptr<std::byte, Free> data_;
+};
+
+}  // namespace similis::engine

@@ -1,0 +1,227 @@
+#include "engine/storage/part.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace similis::engine {
+namespace {
+
+constexpr char kMagic[8] = {'S', 'I', 'M', 'P', 'A', 'R', 'T', '\n'};
+constexpr std::size_t kStreamBytes = 1 << 20;
+constexpr std::size_t kVerifyBytes = 4 << 20;
+
+}  // namespace
+
+Error Part::damaged(std::uint64_t offset, const std::string& what) const {
+  return {ErrorCode::corruption, path_ + " at byte " + std::to_string(offset) + ": " + what,
+          "Run verify to see how much is damaged; those pictures have to be indexed again."};
+}
+
+Result<std::shared_ptr<const Part>> Part::open(Storage& storage,
+                                               const std::filesystem::path& directory,
+                                               const Uuid& index, const Geometry& geometry,
+                                               std::uint32_t segment,
+                                               const Manifest::Part& expected) {
+  const auto path = directory / part_name(expected.file);
+  auto opened = storage.open(path);
+  if (!opened.ok()) {
+    if (opened.error().code != ErrorCode::not_found) return std::move(opened).error();
+    return Error(ErrorCode::corruption, path.native() + ": the manifest names it, it is missing");
+  }
+  const std::shared_ptr<Part> part(
+      new Part(std::move(opened).value(), path.native(), geometry, expected));
+  const std::uint64_t size = part->file_->size();
+  if (size != expected.bytes || size < kBlockBytes || size % kBlockBytes != 0) {
+    return part->damaged(size,
+                         "the file should be " + std::to_string(expected.bytes) + " bytes long");
+  }
+  auto& footer = part->footer_;
+  const std::uint64_t footer_at = size - kBlockBytes;
+  TRY(part->file_->read(footer_at, std::as_writable_bytes(std::span(&footer, 1))));
+  if (std::memcmp(footer.magic, kMagic, sizeof kMagic) != 0 ||
+      checksum_of(footer) != footer.checksum || footer.checksum != expected.footer_checksum)
+    return part->damaged(footer_at, "the footer's checksum does not match");
+  if (footer.version > kFormatVersion) {
+    return Error(ErrorCode::conflict,
+                 path.native() + ": written in format " + std::to_string(footer.version) +
+                     ", this version reads up to " + std::to_string(kFormatVersion),
+                 "Use the newer version of the program.");
+  }
+  bool fits = footer.index == index && footer.file == expected.file && footer.segment == segment &&
+              footer.first_ordinal == expected.first_ordinal && footer.rows == expected.rows &&
+              footer.changes == expected.changes && footer.dimensions == geometry.dimensions &&
+              footer.slot_bytes == geometry.slot_bytes &&
+              footer.rows_per_slot == geometry.rows_per_slot;
+  const std::uint64_t slots = geometry.slots(expected.rows);
+  const std::uint64_t sizes[kRegionCount] = {
+      slots * geometry.slot_bytes,
+      footer.regions[kAttributes].bytes,
+      slots * sizeof(std::uint32_t),
+      std::uint64_t{expected.rows} * sizeof(std::uint64_t),
+      std::uint64_t{expected.rows} * sizeof(std::uint32_t),
+      (std::uint64_t{expected.rows} + 63) / 64 * sizeof(std::uint64_t),
+      std::uint64_t{expected.changes} * sizeof(ChangeRecord)};
+  std::uint64_t at = 0;
+  for (std::uint32_t r = 0; r < kRegionCount && fits; ++r) {
+    fits = footer.regions[r].offset == at && footer.regions[r].bytes == sizes[r] &&
+           sizes[r] <= footer_at - at;
+    at += round_up(sizes[r], kBlockBytes);
+  }
+  if (!fits || at != footer_at)
+    return part->damaged(footer_at, "the footer belongs to another file");
+  ASSIGN_OR_RETURN(part->slot_checksums_, part->read_region<std::uint32_t>(kSlotChecksums));
+  return std::shared_ptr<const Part>(part);
+}
+
+template <typename T>
+Result<std::vector<T>> Part::read_region(PartRegion region) const {
+  const auto& record = footer_.regions[region];
+  const std::uint64_t padded = round_up(record.bytes, kBlockBytes);
+  AlignedBuffer buffer(padded);
+  TRY(file_->read(record.offset, buffer.span()));
+  if (crc32c(buffer.span()) != record.checksum)
+    return damaged(record.offset,
+                   "the checksum of " + std::to_string(padded) + " bytes does not match");
+  std::vector<T> out(record.bytes / sizeof(T));
+  if (!out.empty()) std::memcpy(out.data(), buffer.data(), out.size() * sizeof(T));
+  return out;
+}
+
+Result<Part::Tables> Part::read_tables() const {
+  Tables tables;
+  ASSIGN_OR_RETURN(tables.ids, read_region<std::uint64_t>(kIds));
+  ASSIGN_OR_RETURN(tables.attribute_lengths, read_region<std::uint32_t>(kAttributeLengths));
+  ASSIGN_OR_RETURN(tables.dead, read_region<std::uint64_t>(kDeadRows));
+  ASSIGN_OR_RETURN(tables.changes, read_region<ChangeRecord>(kChanges));
+  std::uint64_t attribute_bytes = 0;
+  for (const std::uint32_t length : tables.attribute_lengths) attribute_bytes += length;
+  for (const ChangeRecord& change : tables.changes) attribute_bytes += change.attribute_bytes;
+  if (attribute_bytes != footer_.regions[kAttributes].bytes)
+    return damaged(footer_.regions[kAttributeLengths].offset,
+                   "the attributes' lengths do not make up their region");
+  return tables;
+}
+
+Status Part::read_attributes(
+    const Tables& tables,
+    const std::function<Status(std::uint32_t, std::span<const std::byte>)>& each) const {
+  const auto& region = footer_.regions[kAttributes];
+  const std::uint64_t padded = round_up(region.bytes, kBlockBytes);
+  // [carried | block], as in WalReader.
+  constexpr std::size_t kCarry = kAttributeBytesMax;
+  AlignedBuffer buffer;
+  std::span<const std::byte> window;
+  std::uint64_t read_to = 0;
+  std::uint32_t checksum = 0;
+  auto need = [&](std::size_t bytes) -> Status {
+    while (window.size() < bytes) {
+      if (buffer.size() == 0) buffer = AlignedBuffer(kCarry + kStreamBytes);
+      std::byte* carried = buffer.data() + kCarry - window.size();
+      if (!window.empty()) std::memmove(carried, window.data(), window.size());
+      const auto block =
+          buffer.span().subspan(kCarry, std::min<std::uint64_t>(kStreamBytes, padded - read_to));
+      TRY(file_->read(region.offset + read_to, block));
+      checksum = crc32c(block, checksum);
+      read_to += block.size();
+      window = {carried, window.size() + block.size()};
+    }
+    return {};
+  };
+  const auto rows = static_cast<std::uint32_t>(tables.attribute_lengths.size());
+  const auto total = rows + static_cast<std::uint32_t>(tables.changes.size());
+  for (std::uint32_t i = 0; i < total; ++i) {
+    const std::uint32_t length =
+        i < rows ? tables.attribute_lengths[i] : tables.changes[i - rows].attribute_bytes;
+    if (length > kAttributeBytesMax)
+      return damaged(region.offset, "attributes longer than any row's");
+    TRY(need(length));
+    TRY(each(i, window.first(length)));
+    window = window.subspan(length);
+  }
+  if (read_to != padded || checksum != region.checksum)
+    return damaged(region.offset, "the checksum of " + std::to_string(padded) +
+                                      " bytes of attributes does not match");
+  return {};
+}
+
+Status Part::read_rows(std::uint32_t first, std::uint32_t count, AlignedBuffer& scratch, Rows& rows,
+                       ReadCounters* counters) const {
+  const std::uint64_t slot_begin = first / geometry_.rows_per_slot;
+  const std::uint64_t slot_end = geometry_.slots(std::uint64_t{first} + count);
+  const std::uint64_t begin = slot_begin * geometry_.slot_bytes;
+  const std::uint64_t end = slot_end * geometry_.slot_bytes;
+  const std::uint64_t read_begin = begin / kBlockBytes * kBlockBytes;
+  const std::uint64_t read_end = round_up(end, kBlockBytes);
+  scratch.ensure(read_end - read_begin);
+  TRY(file_->read(read_begin, scratch.span().first(read_end - read_begin)));
+  if (counters != nullptr) {
+    counters->requests.fetch_add(1, std::memory_order_relaxed);
+    counters->bytes.fetch_add(read_end - read_begin, std::memory_order_relaxed);
+  }
+  const std::byte* slot = scratch.data() + (begin - read_begin);
+  rows.first_slot = slot;
+  rows.first_row = static_cast<std::uint32_t>(slot_begin * geometry_.rows_per_slot);
+  for (std::uint64_t s = slot_begin; s < slot_end; ++s, slot += geometry_.slot_bytes) {
+    if (crc32c({slot, geometry_.slot_bytes}) != slot_checksums_[s])
+      return damaged(s * geometry_.slot_bytes, "the checksum of a vector does not match");
+  }
+  return {};
+}
+
+Status Part::verify(std::vector<DamageReport>& found, const std::function<Status()>& check) const {
+  const std::string name = part_name(record_.file);
+  AlignedBuffer buffer(kVerifyBytes);
+  // A read that the medium refuses is a finding too: the rest of the file is still checked.
+  auto read = [&](std::uint64_t offset, std::span<std::byte> out) {
+    const Status status = file_->read(offset, out);
+    if (!status.ok()) found.push_back({name, offset, status.error().message});
+    return status.ok();
+  };
+
+  const auto& vectors = footer_.regions[kVectors];
+  const std::uint64_t slots_a_read =
+      std::max<std::uint64_t>(1, kVerifyBytes / geometry_.slot_bytes);
+  for (std::uint64_t s = 0; s < slot_checksums_.size(); s += slots_a_read) {
+    TRY(check());
+    const std::uint64_t count = std::min<std::uint64_t>(slots_a_read, slot_checksums_.size() - s);
+    buffer.ensure(count * geometry_.slot_bytes);
+    const auto block = buffer.span().first(count * geometry_.slot_bytes);
+    if (!read(s * geometry_.slot_bytes, block)) continue;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      if (crc32c(block.subspan(i * geometry_.slot_bytes, geometry_.slot_bytes)) !=
+          slot_checksums_[s + i])
+        found.push_back({name, (s + i) * geometry_.slot_bytes, "a vector's checksum is wrong"});
+    }
+  }
+  std::vector<std::byte> padding(round_up(vectors.bytes, kBlockBytes) - vectors.bytes);
+  if (!padding.empty() && read(vectors.bytes, padding) && crc32c(padding) != vectors.checksum)
+    found.push_back({name, vectors.bytes, "bytes behind the last vector are not zero"});
+
+  for (std::uint32_t r = kAttributes; r < kRegionCount; ++r) {
+    const auto& region = footer_.regions[r];
+    std::uint32_t checksum = 0;
+    bool complete = true;
+    const std::uint64_t padded = round_up(region.bytes, kBlockBytes);
+    for (std::uint64_t at = 0; at < padded; at += kVerifyBytes) {
+      TRY(check());
+      const auto block = buffer.span().first(std::min<std::uint64_t>(kVerifyBytes, padded - at));
+      complete = read(region.offset + at, block) && complete;
+      checksum = crc32c(block, checksum);
+    }
+    static constexpr const char* kNames[] = {"vectors", "attributes",        "slot checksums",
+                                             "ids",     "attribute lengths", "dead rows",
+                                             "changes"};
+    if (complete && checksum != region.checksum)
+      found.push_back(
+          {name, region.offset, std::string("the checksum of the ") + kNames[r] + " is wrong"});
+  }
+  // The footer was checked when the part was opened; the medium may have changed since.
+  PartFooter footer{};
+  const std::uint64_t footer_at = record_.bytes - kBlockBytes;
+  if (read(footer_at, std::as_writable_bytes(std::span(&footer, 1))) &&
+      std::memcmp(&footer, &footer_, sizeof footer) != 0)
+    found.push_back({name, footer_at, "the footer is wrong"});
+  return {};
+}
+
+}  // namespace similis::engine

@@ -1,0 +1,175 @@
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+
+#include "base/file.h"
+#include "engine/storage/aligned_buffer.h"
+#include "engine/storage/storage.h"
+
+namespace similis::engine {
+namespace {
+
+// Below this the page cache is the better reader.
+constexpr std::size_t kDirectBytesMin = 64 << 10;
+
+class PosixReadFile final : public ReadFile {
+ public:
+  PosixReadFile(File cached, File direct, std::uint64_t size, std::string name)
+      : cached_(std::move(cached)),
+        direct_(std::move(direct)),
+        size_(size),
+        name_(std::move(name)) {}
+
+  Status read(std::uint64_t offset, std::span<std::byte> out) const override {
+    // The part of an aligned request that O_DIRECT can serve: whole blocks inside the file.
+    std::size_t direct_bytes = 0;
+    if (direct_.is_open() && offset % kBlockBytes == 0 && offset < size_ &&
+        reinterpret_cast<std::uintptr_t>(out.data()) % kBlockBytes == 0) {
+      const std::uint64_t inside = std::min<std::uint64_t>(out.size(), size_ - offset);
+      direct_bytes = static_cast<std::size_t>(inside / kBlockBytes * kBlockBytes);
+    }
+    if (direct_bytes >= kDirectBytesMin) {
+      const Status direct = pread_exact(direct_.fd(), out.first(direct_bytes), offset, name_);
+      if (direct.ok())
+        return pread_exact(cached_.fd(), out.subspan(direct_bytes), offset + direct_bytes, name_);
+      // Some file systems accept the flag and refuse the read: the cached way decides.
+    }
+    return pread_exact(cached_.fd(), out, offset, name_);
+  }
+
+  [[nodiscard]] std::uint64_t size() const override { return size_; }
+
+ private:
+  const File cached_;
+  const File direct_;
+  const std::uint64_t size_;
+  const std::string name_;
+};
+
+class PosixAppendFile final : public AppendFile {
+ public:
+  PosixAppendFile(File file, std::string name) : file_(std::move(file)), name_(std::move(name)) {}
+
+  Status append(std::span<const std::byte> bytes) override {
+    TRY(pwrite_all(file_.fd(), bytes, size_, name_));
+    size_ += bytes.size();
+    return {};
+  }
+  Status sync() override { return sync_data(file_.fd(), name_); }
+  Status truncate(std::uint64_t size) override {
+    if (::ftruncate(file_.fd(), static_cast<off_t>(size)) != 0)
+      return errno_error(errno, "truncate", name_);
+    size_ = size;
+    return {};
+  }
+  [[nodiscard]] std::uint64_t size() const override { return size_; }
+
+ private:
+  const File file_;
+  const std::string name_;
+  std::uint64_t size_ = 0;
+};
+
+class PosixLock final : public Storage::Lock {
+ public:
+  explicit PosixLock(File file) : file_(std::move(file)) {}
+
+ private:
+  const File file_;
+};
+
+class PosixStorage final : public Storage {
+ public:
+  Result<std::unique_ptr<AppendFile>> create(const Path& path) override {
+    ASSIGN_OR_RETURN(File file, File::open(path, O_WRONLY | O_CREAT | O_EXCL));
+    return std::unique_ptr<AppendFile>(
+        std::make_unique<PosixAppendFile>(std::move(file), path.native()));
+  }
+
+  Result<std::shared_ptr<ReadFile>> open(const Path& path) override {
+    ASSIGN_OR_RETURN(File cached, File::open(path, O_RDONLY));
+    struct stat info{};
+    if (::fstat(cached.fd(), &info) != 0) return errno_error(errno, "stat", path.native());
+    File direct;
+    if (auto opened = File::open(path, O_RDONLY | O_DIRECT); opened.ok())
+      direct = std::move(opened).value();  // else everything goes through the cache
+    return std::shared_ptr<ReadFile>(
+        std::make_shared<PosixReadFile>(std::move(cached), std::move(direct),
+                                        static_cast<std::uint64_t>(info.st_size), path.native()));
+  }
+
+  Result<std::vector<std::string>> list(const Path& directory) override {
+    struct Closer {
+      void operator()(DIR* dir) const { ::closedir(dir); }
+    };
+    const std::unique_ptr<DIR, Closer> dir(::opendir(directory.c_str()));
+    if (!dir) return errno_error(errno, "list", directory.native());
+    std::vector<std::string> names;
+    for (;;) {
+      errno = 0;
+      const dirent* entry = ::readdir(dir.get());
+      if (entry == nullptr) break;
+      const std::string name = entry->d_name;
+      if (name != "." && name != "..") names.push_back(name);
+    }
+    if (errno != 0) return errno_error(errno, "list", directory.native());
+    return names;
+  }
+
+  Status rename(const Path& from, const Path& to) override {
+    if (::rename(from.c_str(), to.c_str()) != 0) return errno_error(errno, "rename", to.native());
+    return {};
+  }
+
+  Status remove(const Path& path) override {
+    if (::unlink(path.c_str()) != 0) return errno_error(errno, "remove", path.native());
+    return {};
+  }
+
+  Status truncate(const Path& path, std::uint64_t size) override {
+    if (::truncate(path.c_str(), static_cast<off_t>(size)) != 0)
+      return errno_error(errno, "truncate", path.native());
+    return {};
+  }
+
+  Status sync_directory(const Path& directory) override {
+    return similis::sync_directory(directory);
+  }
+
+  Status make_directory(const Path& directory) override {
+    const Path whole = std::filesystem::absolute(directory);
+    TRY(make_directories(whole));
+    for (Path at = whole.parent_path();; at = at.parent_path()) {
+      // A parent that cannot be opened for reading was there before us.
+      if (auto status = similis::sync_directory(at); !status.ok()) {
+        if (status.error().code != ErrorCode::permission_denied) return status;
+      }
+      if (at == at.root_path()) return {};
+    }
+  }
+
+  Result<std::unique_ptr<Lock>> lock(const Path& directory) override {
+    const Path path = directory / "LOCK";
+    ASSIGN_OR_RETURN(File file, File::open(path, O_RDWR | O_CREAT));
+    if (::flock(file.fd(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK) return errno_error(errno, "lock", path.native());
+      return Error(ErrorCode::conflict, directory.native() + ": this index is open already",
+                   "Close the program that uses it.");
+    }
+    return std::unique_ptr<Lock>(std::make_unique<PosixLock>(std::move(file)));
+  }
+};
+
+}  // namespace
+
+Storage& posix_storage() {
+  static PosixStorage storage;
+  return storage;
+}
+
+}  // namespace similis::engine

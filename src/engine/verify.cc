@@ -1,0 +1,150 @@
+#include "engine/verify.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "engine/index_impl.h"
+#include "engine/storage/part.h"
+#include "engine/storage/wal.h"
+
+namespace similis::engine {
+namespace {
+
+/// Damage found is recorded; what stops the check itself is returned.
+Status record(const Error& error, const std::string& file, std::uint64_t offset,
+              std::vector<DamageReport>& found) {
+  switch (error.code) {
+    case ErrorCode::cancelled:
+    case ErrorCode::deadline_exceeded:
+    case ErrorCode::resource_exhausted:
+    case ErrorCode::permission_denied:
+      return error;
+    default:
+      found.push_back({file, offset, error.message});
+      return {};
+  }
+}
+
+/// Reads one log to `end` (UINT64_MAX: the file's) and reports where records stop being whole
+/// before it, or before write `end_lsn`, where the next log takes over.
+Status verify_log(Storage& storage, const std::filesystem::path& directory, const Uuid& index,
+                  std::uint32_t dimensions, std::uint64_t file, std::uint64_t end,
+                  std::uint64_t end_lsn, const CallOptions& call,
+                  std::vector<DamageReport>& found) {
+  const std::string name = wal_name(file);
+  auto opened = WalReader::open(storage, directory / name, index, dimensions, file);
+  if (!opened.ok()) return record(opened.error(), name, 0, found);
+  WalReader& reader = opened.value();
+  if (reader.torn_header()) {
+    found.push_back({name, 0, "the header is torn or damaged"});
+    return {};
+  }
+  end = std::min(end, reader.file_bytes());
+  std::uint64_t lsn = reader.first_lsn();
+  while (lsn < end_lsn && reader.offset() < end) {
+    TRY(call.check());
+    const std::uint64_t offset = reader.offset();
+    WalRecord log_record;
+    auto whole = reader.next(log_record);
+    if (!whole.ok()) return record(whole.error(), name, offset, found);
+    const bool marker = *whole && log_record.header.operation == WalOperation::closed;
+    if (!*whole || log_record.header.lsn != (marker ? lsn - 1 : lsn)) {
+      found.push_back({name, offset, "write " + std::to_string(lsn) + " is damaged or torn"});
+      return {};
+    }
+    if (!marker) ++lsn;
+  }
+  if (end_lsn != UINT64_MAX && lsn < end_lsn)
+    found.push_back({name, end, "writes from " + std::to_string(lsn) + " on are missing"});
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<DamageReport>> verify_closed(Storage& storage,
+                                                const std::filesystem::path& directory,
+                                                const CallOptions& call) {
+  std::vector<DamageReport> found;
+  auto listed = storage.list(directory);
+  if (!listed.ok()) return std::move(listed).error();
+  ASSIGN_OR_RETURN(const auto lock, storage.lock(directory));
+  auto read = read_manifest(storage, directory);
+  if (!read.ok()) {
+    if (read.error().code == ErrorCode::not_found) return std::move(read).error();
+    TRY(record(read.error(), kManifestName, 0, found));
+    return found;
+  }
+  const Manifest& manifest = read.value();
+  const Geometry geometry(manifest.dimensions);
+  const auto check = [&] { return call.check(); };
+  for (const auto& segment : manifest.segments) {
+    for (const auto& part : segment.parts) {
+      auto opened = Part::open(storage, directory, manifest.index, geometry, segment.number, part);
+      if (!opened.ok()) {
+        TRY(record(opened.error(), part_name(part.file), 0, found));
+        continue;
+      }
+      TRY((*opened)->verify(found, check));
+    }
+    for (const auto& derived : segment.derived) {
+      const std::string name = derived_name(derived.file);
+      auto file = storage.open(directory / name);
+      if (!file.ok()) {
+        TRY(record(file.error(), name, 0, found));
+        continue;
+      }
+      std::vector<std::byte> bytes((*file)->size());
+      Status status = (*file)->read(0, bytes);
+      if (!status.ok()) TRY(record(status.error(), name, 0, found));
+      if (status.ok() && (bytes.size() != derived.bytes || crc32c(bytes) != derived.checksum))
+        found.push_back({name, 0, "the file's checksum is wrong"});
+    }
+  }
+  // Each log's first write says where the one before it ends.
+  std::map<std::uint64_t, std::uint64_t> first_lsns;
+  for (const std::string& name : *listed) {
+    const FileName file = parse_name(name);
+    if (file.kind != FileKind::wal || file.file < manifest.first_wal) continue;
+    auto opened =
+        WalReader::open(storage, directory / name, manifest.index, manifest.dimensions, file.file);
+    first_lsns[file.file] =
+        opened.ok() && !opened->torn_header() ? opened->first_lsn() : UINT64_MAX;
+  }
+  for (auto it = first_lsns.begin(); it != first_lsns.end(); ++it) {
+    const auto next = std::next(it);
+    TRY(verify_log(storage, directory, manifest.index, manifest.dimensions, it->first, UINT64_MAX,
+                   next == first_lsns.end() ? UINT64_MAX : next->second, call, found));
+  }
+  return found;
+}
+
+Result<std::vector<DamageReport>> IndexImpl::verify(const CallOptions& call) {
+  std::vector<DamageReport> found;
+  std::vector<std::shared_ptr<const Part>> parts;
+  std::vector<LogFile> log_files;
+  {
+    std::lock_guard lock(commit_mutex);
+    for (const auto& segment : segments)
+      for (const auto& part : *segment->parts()) parts.push_back(part);
+    log_files = logs;
+  }
+  if (auto manifest = read_manifest(storage, directory); !manifest.ok())
+    TRY(record(manifest.error(), kManifestName, 0, found));
+  for (const auto& part : parts) TRY(part->verify(found, [&] { return call.check(); }));
+  for (std::size_t i = 0; i < log_files.size(); ++i) {
+    std::vector<DamageReport> in_log;
+    TRY(verify_log(storage, directory, uuid, geometry.dimensions, log_files[i].file,
+                   log_files[i].bytes, UINT64_MAX, call, in_log));
+    if (in_log.empty()) continue;
+    // A checkpoint may have taken the log away meanwhile.
+    std::lock_guard lock(commit_mutex);
+    const bool still = std::any_of(logs.begin(), logs.end(), [&](const LogFile& file) {
+      return file.file == log_files[i].file;
+    });
+    if (still) found.insert(found.end(), in_log.begin(), in_log.end());
+  }
+  return found;
+}
+
+}  // namespace similis::engine
