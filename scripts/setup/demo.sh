@@ -33,7 +33,8 @@ case $1 in
     for query in "${queries[@]}"; do
       mv "pictures/$query.png" queries/
     done
+    dpkg-deb --fsys-tarfile "$deb" | tar -x --strip-components=5 "./usr/share/doc/$package/copyright"
     rm "$deb"
     mkdir "$demo"
-    mv pictures queries "$demo/" ;;
+    mv pictures copyright queries "$demo/" ;;
 esac

@@ -38,7 +38,7 @@ class Rules:
         room, allowed = self._room_of(name)
         if room is None:
             return "this folder is in no room of include_rules.toml"
-        is_test = name.stem.endswith(("_test", "_bench"))
+        is_test = name.stem.endswith(("_test", "_bench")) or name.stem.startswith("test_")
         if quoted:
             if not (src / header).is_file():
                 return "quoted includes are paths from src/"
