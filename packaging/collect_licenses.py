@@ -44,7 +44,7 @@ def collect(components, places):
             path = places.path(notice)
             if path not in given:
                 given.add(path)
-                texts.append(path.read_text().strip())
+                texts.append(path.read_text(errors="replace").strip())
         heading = f"{component['name']} ({component['licence']}): {component['use']}"
         parts.append("\n\n".join([heading + "\n" + "=" * len(heading), *texts]) + "\n")
     return "".join(table), "\n\n".join(parts)

@@ -1,13 +1,9 @@
 #!/usr/bin/env bash
-# The notices that `similis licenses` prints, and the ready cards. `notices.sh plan|do` as in packages.sh.
+# The notices that `similis licenses` prints, and the ready cards. Takes no time and says nothing.
 set -euo pipefail
 . "$(dirname "$0")/paths.sh"
 out=$share_dir/licenses
 if [ -e "$out/notices.txt" ] && [ "$share_dir/cards" -ef "$repo/models/cards" ] &&
   [ -z "$(find "$repo/packaging" "$share_dir"/web/notices.txt -newer "$out/notices.txt")" ]; then exit 0; fi
-case $1 in
-  plan) echo 0 0 1 ;;
-  do)
-    "$python" "$repo/packaging/collect_licenses.py" --share "$share_dir" --openvino "$openvino_dir" --out "$out"
-    link "$repo/models/cards" "$share_dir/cards" ;;
-esac
+"$python" "$repo/packaging/collect_licenses.py" --share "$share_dir" --openvino "$openvino_dir" --out "$out"
+link "$repo/models/cards" "$share_dir/cards"
