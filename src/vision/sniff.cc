@@ -289,7 +289,9 @@ Sniffed sniff(std::span<const std::byte> bytes, std::string_view file_name) {
   for (const std::string_view frame : {"\xFF\xFB"sv, "\xFF\xF3"sv, "\xFF\xF2"sv, "\xFF\xFA"sv}) {
     if (starts(head, frame)) return other("mp3", "audio file");
   }
-  if (is_text(head)) return sniff_text(head, extension);
+  // Too few bytes to tell text from a picture's beginning: the name decides.
+  if (is_text(head) && !(head.size() < 16 && is_picture_extension(extension)))
+    return sniff_text(head, extension);
   if (contains_fold(head, "<svg")) return other("svg", "SVG drawing");
   if (is_picture_extension(extension)) {
     return {SniffKind::broken, PictureFormat::jpeg, extension, "unknown"};

@@ -25,28 +25,33 @@ constexpr int kPreviewQuality = 88;
 // tensors, or with small ones, share the reduction of the default model's.
 constexpr double kShortSideMinPx = 448;
 
-Error ends_early(PictureFormat format, std::span<const std::byte> bytes) {
+Error ends_early(PictureFormat format, std::uint64_t bytes, std::uint64_t expected) {
   std::string text = std::string(format_name(format)) + " ends early: ";
-  const auto expected = expected_bytes(format, bytes);
-  if (expected && *expected > bytes.size()) {
-    const bool least =
-        format == PictureFormat::png;  // chunks beyond the one that was cut are unknown
-    text += with_commas(bytes.size()) + (least ? " of at least " : " of ") +
-            with_commas(*expected) + " bytes";
+  if (expected > bytes) {
+    const bool least = format == PictureFormat::png;  // chunks beyond the cut one are unknown
+    text += with_commas(bytes) + (least ? " of at least " : " of ") + with_commas(expected) + " bytes";
   } else {
-    text += "after " + with_commas(bytes.size()) + " bytes the picture is not complete";
+    text += "after " + with_commas(bytes) + " bytes the picture is not complete";
   }
   return {ErrorCode::unreadable_media, text, "Get the file again from where it came from."};
 }
 
-// Decoders word a file's early end in many ways; the file's own account of its length decides.
-Error explained(Error error, PictureFormat format, std::span<const std::byte> bytes) {
+// Decoders word a file's early end in many ways; the file's own account of its length decides, unless it is absurd
+// (damage, not truncation).
+Error explained(Error error, PictureFormat format, std::span<const std::byte> bytes, const DecodeLimits& limits) {
   if (error.code != ErrorCode::unreadable_media) return error;
-  const auto expected = expected_bytes(format, bytes);
-  const bool short_file = expected && *expected > bytes.size();
-  const bool said_so = error.message.find("ends early") != std::string::npos ||
-                       error.message.find("nexpected end of") != std::string::npos;  // libnsgif
-  if (short_file || said_so) return ends_early(format, bytes);
+  std::uint64_t expected = expected_bytes(format, bytes).value_or(0);
+  if (expected > limits.file_bytes_max) expected = 0;
+  static constexpr std::string_view kWords[] = {"ends early", "nexpected end of", "Premature end", "IO error"};
+  const bool said_so = std::any_of(std::begin(kWords), std::end(kWords), [&](std::string_view word) {
+    return error.message.find(word) != std::string::npos;
+  });
+  if (expected > bytes.size() || said_so) return ends_early(format, bytes.size(), expected);
+  if (format == PictureFormat::jxl) {  // libjxl has one answer to both
+    return {ErrorCode::unreadable_media,
+            "JPEG XL ends early or is damaged: " + with_commas(bytes.size()) + " bytes",
+            "Get the file again from where it came from."};
+  }
   return error;
 }
 
@@ -201,7 +206,7 @@ Result<DecodedPicture> decode(std::span<const std::byte> bytes, std::string_view
     ASSIGN_OR_RETURN(picture.content_hash, content_hash(bytes));
   }
   auto opened = open_source(type.format, bytes);
-  if (!opened.ok()) return explained(std::move(opened).error(), type.format, bytes);
+  if (!opened.ok()) return explained(std::move(opened).error(), type.format, bytes, limits);
   Source& source = *opened;
   TRY(check_pixels(source.width, source.height, limits));
   picture.width_px = orientation_swaps(source.orientation) ? source.height : source.width;
@@ -216,7 +221,7 @@ Result<DecodedPicture> decode(std::span<const std::byte> bytes, std::string_view
   picture.file_is_thumbnail =
       request.thumbnail && serves_as_thumbnail(source, request, picture.frames);
   auto made = make_base(source, request);
-  if (!made.ok()) return explained(std::move(made).error(), type.format, bytes);
+  if (!made.ok()) return explained(std::move(made).error(), type.format, bytes, limits);
   const Base& base = *made;
 
   for (const Preprocess& preprocess : request.tensors) {

@@ -72,6 +72,9 @@ std::string take_vips_error() {
     if (u >= 0x20 && u < 0x7F) text += c;
   }
   vips_error_clear();
+  // "VipsJpeg: Bogus marker length": the function's name says nothing to the file's owner.
+  const std::size_t colon = text.find(": ");
+  if (colon != std::string::npos && text.find(' ') > colon) text.erase(0, colon + 2);
   return text.empty() ? "the data are damaged" : text;
 }
 

@@ -1,0 +1,65 @@
+#include "vision/hashes.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <bit>
+#include <cmath>
+#include <numbers>
+#include <string_view>
+
+#include "base/hex.h"
+#include "vision/resample.h"
+
+namespace similis {
+namespace {
+
+TEST(ContentHash, IsSha256) {  // FIPS 180-4's examples
+  const std::string_view abc = "abc";
+  EXPECT_EQ(to_hex(content_hash(std::as_bytes(std::span(abc))).value()),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(to_hex(content_hash({}).value()), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+RgbImage pattern(int width, int height, double shift) {
+  RgbImage image{width, height, {}};
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      const double u = double(x) / width, v = double(y) / height;
+      const double value = 128 + 60 * std::sin(7 * u + shift) + 50 * std::cos(5 * v + 3 * u * v + shift);
+      for (int c = 0; c < 3; ++c) image.pixels.push_back(static_cast<std::uint8_t>(value));
+    }
+  }
+  return image;
+}
+
+std::uint64_t hash_of(const RgbImage& image) {
+  return perceptual_hash(resample(image, {0, 0, double(image.width), double(image.height)}, 32, 32, Preprocess::Filter::area));
+}
+
+TEST(PerceptualHash, SurvivesResizingAndLight) {
+  const RgbImage large = pattern(640, 480, 0);
+  const std::uint64_t hash = hash_of(large);
+  EXPECT_LE(hash_distance(hash, hash_of(pattern(160, 120, 0))), 4);
+  RgbImage dim = large;
+  for (auto& v : dim.pixels) v = static_cast<std::uint8_t>(v * 3 / 4 + 20);
+  EXPECT_LE(hash_distance(hash, hash_of(dim)), 4);
+  EXPECT_GT(hash_distance(hash, hash_of(pattern(640, 480, 1.7))), 12);
+  EXPECT_EQ(hash_of(RgbImage{32, 32, std::vector<std::uint8_t>(32 * 32 * 3, 77)}), 0u);
+}
+
+TEST(PerceptualHash, BitsAreWhereTheHeaderSays) {
+  // One cosine of vertical frequency 2 and horizontal 3: its coefficient stands out alone.
+  std::array<float, 32 * 32> luma;
+  for (int y = 0; y < 32; ++y) {
+    for (int x = 0; x < 32; ++x) {
+      luma[static_cast<std::size_t>(32 * y + x)] =
+          static_cast<float>(100 + 50 * std::cos(std::numbers::pi * 2 * (2 * y + 1) / 64) *
+                                       std::cos(std::numbers::pi * 3 * (2 * x + 1) / 64));
+    }
+  }
+  EXPECT_EQ(perceptual_hash(std::span<const float, 32 * 32>(luma)), std::uint64_t{1} << (8 * 1 + 2));
+}
+
+}  // namespace
+}  // namespace similis
