@@ -28,10 +28,10 @@ struct Preprocess {
   Fit fit = Fit::stretch;
   double crop_fraction = 1.0;  // (0, 1], of Fit::center_crop
   Filter filter = Filter::area;
-  std::optional<int> jpeg_quality;  // 1..100: compress and decompress, so that all pictures carry
-                                    // the same artefacts
-  bool grayscale = false;           // luma (BT.601) in all three channels
-  bool denoise = false;             // 3 x 3 median per channel
+  std::optional<int> jpeg_quality{};  // 1..100: compress and decompress, so that all pictures carry
+                                      // the same artefacts
+  bool grayscale = false;             // luma (BT.601) in all three channels
+  bool denoise = false;               // 3 x 3 median per channel
 
   bool operator==(const Preprocess&) const = default;
 };

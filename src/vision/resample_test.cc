@@ -12,7 +12,8 @@ namespace {
 using Filter = Preprocess::Filter;
 
 RgbImage noise(int width, int height, std::mt19937& random) {
-  RgbImage image{width, height, std::vector<std::uint8_t>(static_cast<std::size_t>(3 * width * height))};
+  RgbImage image{width, height,
+                 std::vector<std::uint8_t>(static_cast<std::size_t>(3 * width * height))};
   for (auto& v : image.pixels) v = static_cast<std::uint8_t>(random());
   return image;
 }
@@ -35,7 +36,8 @@ RgbImage slow_area(const RgbImage& source, const Extent& e, int width, int heigh
           for (int c = 0; c < 3; ++c) sum[c] += w * h * source.row(sy)[3 * sx + c];
         }
       }
-      for (const double s : sum) out.pixels.push_back(static_cast<std::uint8_t>(std::lround(s / area)));
+      for (const double s : sum)
+        out.pixels.push_back(static_cast<std::uint8_t>(std::lround(s / area)));
     }
   }
   return out;
@@ -45,7 +47,8 @@ int largest_difference(const RgbImage& a, const RgbImage& b) {
   EXPECT_EQ(a.width, b.width);
   EXPECT_EQ(a.height, b.height);
   int worst = 0;
-  for (std::size_t i = 0; i < a.pixels.size(); ++i) worst = std::max(worst, std::abs(int(a.pixels[i]) - int(b.pixels[i])));
+  for (std::size_t i = 0; i < a.pixels.size(); ++i)
+    worst = std::max(worst, std::abs(int(a.pixels[i]) - int(b.pixels[i])));
   return worst;
 }
 
@@ -60,7 +63,9 @@ TEST(Resample, AreaIsTheBoxAverage) {
     e.width = source.width - e.x - unit(random) * 3;
     e.height = source.height - e.y - unit(random) * 3;
     const int width = 1 + int(random() % 11), height = 1 + int(random() % 11);
-    EXPECT_LE(largest_difference(resample(source, e, width, height, Filter::area), slow_area(source, e, width, height)), 1);
+    EXPECT_LE(largest_difference(resample(source, e, width, height, Filter::area),
+                                 slow_area(source, e, width, height)),
+              1);
   }
 }
 
@@ -83,7 +88,8 @@ TEST(Resample, FlatStaysFlat) {
     for (const Filter filter : {Filter::area, Filter::bilinear, Filter::bicubic}) {
       for (const int size : {1, 7, 50, 93, 200}) {
         const RgbImage out = resample(flat, {0.3, 0.7, 49.1, 39.2}, size, size, filter);
-        EXPECT_TRUE(std::all_of(out.pixels.begin(), out.pixels.end(), [&](int v) { return v == level; }));
+        EXPECT_TRUE(
+            std::all_of(out.pixels.begin(), out.pixels.end(), [&](int v) { return v == level; }));
       }
     }
   }
@@ -93,7 +99,8 @@ TEST(Resample, EnlargingInterpolates) {
   const RgbImage ramp{2, 1, {0, 0, 0, 200, 200, 200}};
   const RgbImage out = resample(ramp, {0, 0, 2, 1}, 8, 1, Filter::area);
   const int expected[] = {0, 0, 25, 75, 125, 175, 200, 200};
-  for (int x = 0; x < 8; ++x) EXPECT_NEAR(out.pixels[static_cast<std::size_t>(3 * x)], expected[x], 1) << x;
+  for (int x = 0; x < 8; ++x)
+    EXPECT_NEAR(out.pixels[static_cast<std::size_t>(3 * x)], expected[x], 1) << x;
 }
 
 TEST(Resample, IsTheSameForMirroredPictures) {
@@ -123,7 +130,8 @@ TEST(Orientation, TurnsAsExifSays) {
 
     // A rectangle follows its pixels: the one pixel 'c'.
     const Extent c = oriented(Extent{2, 0, 1, 1}, 3, 2, o);
-    EXPECT_EQ(upright.row(static_cast<int>(c.y))[3 * static_cast<int>(c.x)], 3) << "orientation " << o;
+    EXPECT_EQ(upright.row(static_cast<int>(c.y))[3 * static_cast<int>(c.x)], 3)
+        << "orientation " << o;
     const Extent back = oriented(c, upright.width, upright.height, inverse_orientation(o));
     EXPECT_EQ(back.x, 2);
     EXPECT_EQ(back.y, 0);

@@ -11,7 +11,11 @@ DecodeRequest request() {
   DecodeRequest r;
   r.tensors.resize(2);
   r.tensors[0] = {.width_px = 8, .height_px = 6, .grayscale = true};
-  r.tensors[1] = {.width_px = 4, .height_px = 4, .fit = Preprocess::Fit::center_crop, .crop_fraction = 0.875, .jpeg_quality = 70};
+  r.tensors[1] = {.width_px = 4,
+                  .height_px = 4,
+                  .fit = Preprocess::Fit::center_crop,
+                  .crop_fraction = 0.875,
+                  .jpeg_quality = 70};
   r.crop = CropRect{0.1, 0.2, 0.3, 0.4};
   r.thumbnail = r.content_hash = r.perceptual_hash = true;
   r.preview_width_px = 100;
@@ -24,10 +28,16 @@ DecodedPicture picture() {
   p.width_px = 640;
   p.height_px = 480;
   p.frames = 3;
-  p.exif = {.taken_unix_s = -5, .camera_make = "A", .camera_model = "B", .latitude_deg = 1.5, .longitude_deg = -2.5, .orientation = 7};
+  p.exif = {.taken_unix_s = -5,
+            .camera_make = "A",
+            .camera_model = "B",
+            .latitude_deg = 1.5,
+            .longitude_deg = -2.5,
+            .orientation = 7};
   p.content_hash.emplace().fill(std::byte{9});
   p.perceptual_hash = 0x1234;
-  p.tensors = {{8, 6, std::vector<std::uint8_t>(8 * 6 * 3, 1)}, {4, 4, std::vector<std::uint8_t>(4 * 4 * 3, 2)}};
+  p.tensors = {{8, 6, std::vector<std::uint8_t>(8 * 6 * 3, 1)},
+               {4, 4, std::vector<std::uint8_t>(4 * 4 * 3, 2)}};
   p.thumbnail = EncodedImage{PictureFormat::jpeg, std::vector<std::byte>(77, std::byte{3})};
   p.preview = EncodedImage{PictureFormat::jpeg, std::vector<std::byte>(88, std::byte{4})};
   return p;
@@ -63,7 +73,8 @@ TEST(Protocol, AReplyComesThroughWhole) {
   EXPECT_EQ(got.thumbnail->bytes, expected.thumbnail->bytes);
   EXPECT_EQ(got.preview->bytes, expected.preview->bytes);
 
-  const auto failed = read_reply(to_bytes(ReplyMessage{8, Error(ErrorCode::too_large, "m", "h")}, arena), arena, request());
+  const auto failed = read_reply(
+      to_bytes(ReplyMessage{8, Error(ErrorCode::too_large, "m", "h")}, arena), arena, request());
   ASSERT_TRUE(failed.ok());
   EXPECT_EQ(std::get<Error>(failed->outcome).hint, "h");
 }
@@ -88,7 +99,9 @@ TEST(Protocol, AReplyMustAnswerTheRequest) {
   EXPECT_TRUE(refused([](DecodeRequest& r) { r.thumbnail = false; }));
   EXPECT_TRUE(refused([](DecodeRequest& r) { r.content_hash = false; }));
   EXPECT_TRUE(refused([](DecodeRequest& r) { r.preview_width_px = 0; }));
-  EXPECT_TRUE(refused([](DecodeRequest& r) { r.tensors[0].width_px = r.tensors[0].height_px = 40; }));  // beyond the arena
+  EXPECT_TRUE(refused([](DecodeRequest& r) {
+    r.tensors[0].width_px = r.tensors[0].height_px = 40;
+  }));  // beyond the arena
 }
 
 // A worker that was taken over may say anything.
@@ -101,7 +114,8 @@ TEST(Protocol, DamagedRepliesAreRefusedOrHarmless) {
   int refused = 0;
   for (int i = 0; i < 20000; ++i) {
     std::string bytes = whole;
-    for (unsigned k = 0; k <= random() % 4; ++k) bytes[random() % bytes.size()] = static_cast<char>(random());
+    for (unsigned k = 0; k <= random() % 4; ++k)
+      bytes[random() % bytes.size()] = static_cast<char>(random());
     if (random() % 3 == 0) bytes.resize(random() % (bytes.size() + 1));
     const auto read = read_reply(bytes, arena, request());
     refused += !read.ok();

@@ -29,23 +29,26 @@ Error ends_early(PictureFormat format, std::uint64_t bytes, std::uint64_t expect
   std::string text = std::string(format_name(format)) + " ends early: ";
   if (expected > bytes) {
     const bool least = format == PictureFormat::png;  // chunks beyond the cut one are unknown
-    text += with_commas(bytes) + (least ? " of at least " : " of ") + with_commas(expected) + " bytes";
+    text +=
+        with_commas(bytes) + (least ? " of at least " : " of ") + with_commas(expected) + " bytes";
   } else {
     text += "after " + with_commas(bytes) + " bytes the picture is not complete";
   }
   return {ErrorCode::unreadable_media, text, "Get the file again from where it came from."};
 }
 
-// Decoders word a file's early end in many ways; the file's own account of its length decides, unless it is absurd
-// (damage, not truncation).
-Error explained(Error error, PictureFormat format, std::span<const std::byte> bytes, const DecodeLimits& limits) {
+// Decoders word a file's early end in many ways; the file's own account of its length decides,
+// unless it is absurd (damage, not truncation).
+Error explained(Error error, PictureFormat format, std::span<const std::byte> bytes,
+                const DecodeLimits& limits) {
   if (error.code != ErrorCode::unreadable_media) return error;
   std::uint64_t expected = expected_bytes(format, bytes).value_or(0);
   if (expected > limits.file_bytes_max) expected = 0;
-  static constexpr std::string_view kWords[] = {"ends early", "nexpected end of", "Premature end", "IO error"};
-  const bool said_so = std::any_of(std::begin(kWords), std::end(kWords), [&](std::string_view word) {
-    return error.message.find(word) != std::string::npos;
-  });
+  static constexpr std::string_view kWords[] = {"ends early", "nexpected end of", "Premature end",
+                                                "IO error"};
+  const bool said_so = std::any_of(
+      std::begin(kWords), std::end(kWords),
+      [&](std::string_view word) { return error.message.find(word) != std::string::npos; });
   if (expected > bytes.size() || said_so) return ends_early(format, bytes.size(), expected);
   if (format == PictureFormat::jxl) {  // libjxl has one answer to both
     return {ErrorCode::unreadable_media,
