@@ -1,0 +1,258 @@
+#include "stores/blob/files/file_blob_store.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <ctime>
+#include <mutex>
+
+#include "base/file.h"
+#include "base/hex.h"
+
+namespace similis {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Type {
+  const char* extension;
+  std::string_view media_type;
+};
+
+/// In the order a look-up tries them: nearly all thumbnails and most uploads are JPEG. The last one
+/// stands for every type that has no extension of its own here.
+constexpr std::array<Type, 10> kTypes{{{".jpg", "image/jpeg"},
+                                       {".png", "image/png"},
+                                       {".webp", "image/webp"},
+                                       {".gif", "image/gif"},
+                                       {".tif", "image/tiff"},
+                                       {".heic", "image/heic"},
+                                       {".avif", "image/avif"},
+                                       {".jxl", "image/jxl"},
+                                       {".bmp", "image/bmp"},
+                                       {".bin", "application/octet-stream"}}};
+
+const Type& type_of(std::string_view media_type) {
+  for (const Type& type : kTypes)
+    if (type.media_type == media_type) return type;
+  return kTypes.back();
+}
+
+const Type* type_of_extension(const std::string& extension) {
+  for (const Type& type : kTypes)
+    if (extension == type.extension) return &type;
+  return nullptr;
+}
+
+Result<ContentHash> sha256(std::span<const std::byte> bytes) {
+  ContentHash out{};
+  unsigned size = 0;
+  if (EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(out.data()), &size,
+                 EVP_sha256(), nullptr) != 1) {
+    return Error(ErrorCode::internal, "SHA-256 failed");
+  }
+  return out;
+}
+
+/// Whole or not at all, but not synced: for what can be made again.
+Status publish_unsynced(const fs::path& path, std::span<const std::byte> bytes) {
+  const fs::path temporary = path.native() + ".tmp" + std::to_string(::gettid());
+  const auto write = [&]() -> Status {
+    ASSIGN_OR_RETURN(const File file, File::open(temporary, O_WRONLY | O_CREAT | O_TRUNC));
+    TRY(write_all(file.fd(), bytes, path.native()));
+    if (::rename(temporary.c_str(), path.c_str()) != 0)
+      return errno_error(errno, "rename", path.native());
+    return {};
+  };
+  Status status = write();
+  if (!status.ok()) ::unlink(temporary.c_str());
+  return status;
+}
+
+class FileBlobStore final : public BlobStore {
+ public:
+  explicit FileBlobStore(fs::path directory) : directory_(std::move(directory)) {}
+
+  Status put(const Context& ctx, BlobKind kind, const ContentHash& key,
+             std::span<const std::byte> bytes, std::string_view media_type) override {
+    TRY(ctx.check());
+    const Type& type = type_of(media_type);
+    const fs::path path = path_of(kind, key, type);
+    if (kind == BlobKind::thumbnail) {
+      Status status = publish_unsynced(path, bytes);
+      if (!status.ok() && status.error().code == ErrorCode::not_found) {
+        TRY(make_directories(path.parent_path()));
+        status = publish_unsynced(path, bytes);
+      }
+      TRY(std::move(status));
+      for (const Type& other : kTypes)
+        if (&other != &type) ::unlink(path_of(kind, key, other).c_str());
+      return {};
+    }
+    // With erase_aged, under one lock: a blob that was found here cannot be erased as an old one.
+    const std::lock_guard lock(uploads_mutex_);
+    if (const auto existing = find(kind, key)) {
+      if (::utimensat(AT_FDCWD, existing->path.c_str(), nullptr, 0) != 0) {
+        return errno_error(errno, "touch", existing->path.native());
+      }
+      return {};
+    }
+    const fs::path outer = path.parent_path().parent_path();
+    TRY(make_directories(path.parent_path()));
+    TRY(publish_file(path, bytes));
+    // The folders may be new: their own entries must survive, too.
+    TRY(sync_directory(outer));
+    return sync_directory(outer.parent_path());
+  }
+
+  Result<Blob> get(const Context& ctx, BlobKind kind, const ContentHash& key) override {
+    TRY(ctx.check());
+    const auto found = find(kind, key);
+    if (!found) return absent(kind, key);
+    auto bytes = read_file(found->path);
+    if (!bytes.ok()) return std::move(bytes).error();
+    if (kind == BlobKind::upload) {
+      ASSIGN_OR_RETURN(const ContentHash hash, sha256(*bytes));
+      if (hash != key) {
+        return Error(ErrorCode::corruption,
+                     found->path.native() + " is not what was uploaded: its hash differs",
+                     "Upload the picture again, or restore the file from a backup.");
+      }
+    }
+    return Blob{std::move(*bytes), std::string(found->type->media_type)};
+  }
+
+  Result<bool> contains(const Context& ctx, BlobKind kind, const ContentHash& key) override {
+    TRY(ctx.check());
+    return find(kind, key).has_value();
+  }
+
+  Status erase(const Context& ctx, BlobKind kind, const ContentHash& key) override {
+    return erase_aged(ctx, kind, key, 0);
+  }
+
+  Status erase_aged(const Context& ctx, BlobKind kind, const ContentHash& key,
+                    std::int64_t age_min_s) override {
+    TRY(ctx.check());
+    const std::lock_guard lock(uploads_mutex_);
+    for (const Type& type : kTypes) {
+      const fs::path path = path_of(kind, key, type);
+      struct stat info{};
+      if (::stat(path.c_str(), &info) != 0) continue;
+      if (age_min_s > 0 && ::time(nullptr) - info.st_mtime < age_min_s) continue;
+      if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+        return errno_error(errno, "remove", path.native());
+    }
+    return {};
+  }
+
+  Status for_each(const Context& ctx, BlobKind kind,
+                  const std::function<bool(const ContentHash&, std::int64_t)>& visit) override {
+    const std::int64_t now = ::time(nullptr);
+    return walk(ctx, kind, [&](const ContentHash& key, const fs::path&, const struct stat& info) {
+      return visit(key, now - info.st_mtime);
+    });
+  }
+
+  Result<BlobUsage> usage(const Context& ctx, BlobKind kind) override {
+    BlobUsage out;
+    TRY(walk(ctx, kind, [&](const ContentHash&, const fs::path&, const struct stat& info) {
+      ++out.count;
+      out.bytes += info.st_size;
+      return true;
+    }));
+    return out;
+  }
+
+  Result<std::vector<VerifyFinding>> verify(const Context& ctx) override {
+    std::vector<VerifyFinding> out;
+    Status failed;
+    TRY(walk(ctx, BlobKind::upload,
+             [&](const ContentHash& key, const fs::path& path, const struct stat&) {
+               const std::string name = fs::relative(path, directory_).native();
+               const auto bytes = read_file(path);
+               if (!bytes.ok()) {
+                 if (bytes.error().code != ErrorCode::not_found)
+                   out.push_back({name, 0, bytes.error().message});
+                 return true;
+               }
+               const auto hash = sha256(*bytes);
+               if (!hash.ok()) {
+                 failed = hash.error();
+                 return false;
+               }
+               if (*hash != key) out.push_back({name, 0, "its bytes do not hash to its name"});
+               return true;
+             }));
+    TRY(std::move(failed));
+    return out;
+  }
+
+ private:
+  struct Found {
+    fs::path path;
+    const Type* type;
+  };
+
+  [[nodiscard]] fs::path folder(BlobKind kind) const {
+    return directory_ / (kind == BlobKind::upload ? "blobs" : "thumbs");
+  }
+
+  [[nodiscard]] fs::path path_of(BlobKind kind, const ContentHash& key, const Type& type) const {
+    const std::string hex = to_hex(key);
+    return folder(kind) / hex.substr(0, 2) / hex.substr(2, 2) / (hex + type.extension);
+  }
+
+  [[nodiscard]] std::optional<Found> find(BlobKind kind, const ContentHash& key) const {
+    for (const Type& type : kTypes) {
+      fs::path path = path_of(kind, key, type);
+      if (::access(path.c_str(), F_OK) == 0) return Found{std::move(path), &type};
+    }
+    return std::nullopt;
+  }
+
+  static Error absent(BlobKind kind, const ContentHash& key) {
+    return {ErrorCode::not_found, std::string("there is no ") +
+                                      (kind == BlobKind::upload ? "upload " : "thumbnail ") +
+                                      to_hex(key)};
+  }
+
+  /// Calls `visit` with each blob until it returns false. Files that are not blobs (a temporary one
+  /// of a process that died) are removed when they are a day old.
+  template <typename Visit>
+  Status walk(const Context& ctx, BlobKind kind, const Visit& visit) const {
+    std::error_code error;
+    fs::recursive_directory_iterator it(folder(kind), error);
+    if (error == std::errc::no_such_file_or_directory) return {};
+    for (; !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
+      TRY(ctx.check());
+      struct stat info{};
+      if (::stat(it->path().c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
+      ContentHash key{};
+      if (type_of_extension(it->path().extension().native()) == nullptr ||
+          !from_hex(it->path().stem().native(), key)) {
+        if (::time(nullptr) - info.st_mtime > 86'400) ::unlink(it->path().c_str());
+        continue;
+      }
+      if (!visit(key, it->path(), info)) return {};
+    }
+    if (error) return errno_error(error.value(), "read folder", folder(kind).native());
+    return {};
+  }
+
+  const fs::path directory_;
+  std::mutex uploads_mutex_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<BlobStore>> open_file_blobs(const FileBlobOptions& options) {
+  for (const char* name : {"blobs", "thumbs"}) TRY(make_directories(options.directory / name));
+  return std::unique_ptr<BlobStore>(std::make_unique<FileBlobStore>(options.directory));
+}
+
+}  // namespace similis
