@@ -135,9 +135,7 @@ Status BuildJob::push(const Context& ctx, FolderWork work) {
 }
 
 Status BuildJob::drain(const Context& ctx) {
-  if (!pipeline_) return {};
-  const std::stop_callback stop(ctx.cancel, [&] { pipeline_->stop(); });
-  return pipeline_->drain();
+  return pipeline_ ? pipeline_->drain(ctx) : Status();
 }
 
 Status BuildJob::remove_gone(const Context& ctx, std::vector<ImageId> gone,

@@ -109,11 +109,22 @@ Status IngestPipeline::push(IngestSource source) {
   return status();
 }
 
-Status IngestPipeline::drain() {
-  std::unique_lock lock(mutex_);
-  settled_.wait(lock, [&] { return open_ == 0 || error_; });
-  if (error_) return *error_;
-  return {};
+Status IngestPipeline::drain(const Context& ctx) {
+  const std::stop_callback cancelled(ctx.cancel, [this] { stop(); });
+  {
+    std::unique_lock lock(mutex_);
+    const auto settled = [&] { return open_ == 0 || error_; };
+    if (ctx.deadline == Context::Clock::time_point::max()) {
+      settled_.wait(lock, settled);
+    } else {
+      settled_.wait_until(lock, ctx.deadline, settled);
+    }
+    if (error_) return *error_;
+    if (open_ == 0) return {};
+  }
+  auto late = ctx.check();
+  if (!late.ok()) fail(std::move(late).error());
+  return status();
 }
 
 void IngestPipeline::stop() {

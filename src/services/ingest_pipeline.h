@@ -44,9 +44,11 @@ class IngestPipeline {
   /// Waits while very many files wait already. Returns the run's error once it has one.
   Status push(FolderWork work);
   Status push(IngestSource source);
-  /// Waits until all that was pushed is dealt with. The run's error, if it has one.
-  Status drain();
-  /// Gives up: what is being written is finished, all else is dropped. drain() returns `cancelled`.
+  /// Waits until all that was pushed is dealt with. The run's error, if it has one. When the
+  /// context ends, what is being written is finished and all else dropped: `cancelled` or
+  /// `deadline_exceeded`.
+  Status drain(const Context& ctx);
+  /// The same as a context that is cancelled.
   void stop();
 
   /// Rows that changed places.

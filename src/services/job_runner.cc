@@ -19,6 +19,12 @@ constexpr std::size_t kJobsListed = 1000;
 constexpr std::chrono::seconds kQueueLook{1};
 constexpr std::chrono::seconds kSweepAfterIdle{60};
 
+UnixSeconds unix_now_s() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
 }  // namespace
 
 /// A job at work.
@@ -115,23 +121,18 @@ std::optional<Job> JobRunner::claim_next() {
 }
 
 Result<std::optional<Job>> JobRunner::try_claim(const Job& job) {
+  if (job.state != JobState::running && job.state != JobState::queued) return std::optional<Job>();
+  {
+    std::lock_guard lock(mutex_);
+    if (leases_.contains(job.id)) return std::optional<Job>();
+  }
   const Context ctx;
-  if (job.state == JobState::running) {
-    {
-      std::lock_guard lock(mutex_);
-      if (leases_.contains(job.id)) return std::optional<Job>();
-    }
-    const auto now = std::chrono::duration_cast<std::chrono::seconds>(
-                         std::chrono::system_clock::now().time_since_epoch())
-                         .count();
-    // One of our own that is not at work: it could not be written when it ended.
-    if (job.owner == owner_ || job_owner_is_dead(job.owner)) {
-      TRY(ports_.metadata.set_job_state(ctx, job.id, JobState::paused));
-      TRY(ports_.metadata.set_job_state(ctx, job.id, JobState::queued));
-    } else if (job.lease_until >= now) {
-      return std::optional<Job>();
-    }
-  } else if (job.state != JobState::queued) {
+  // A name of our own that is not at work here: its end could not be written.
+  if (!job.owner.empty() && (job.owner == owner_ || job_owner_is_dead(job.owner))) {
+    // Reported for the dead, so that its lease need not run out first.
+    const JobUpdate given_back{JobState::queued, job.counters, job.worked_s, std::nullopt};
+    TRY(ports_.metadata.update_job(ctx, job.id, job.owner, given_back, ports_.limits.lease_s));
+  } else if (job.state == JobState::running && job.lease_until >= unix_now_s()) {
     return std::optional<Job>();
   }
   ASSIGN_OR_RETURN(Job claimed,

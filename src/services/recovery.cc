@@ -80,7 +80,6 @@ Result<std::vector<ImageRow>> take_in_again(const Context& ctx, const Ports& por
   if (rows.empty()) return lost;
   ASSIGN_OR_RETURN(auto targets, ensure_indexes(ctx, ports, collection, ""));
   IngestPipeline pipeline(ports, std::move(targets), {collection, "", nullptr, nullptr});
-  const std::stop_callback stop(ctx.cancel, [&] { pipeline.stop(); });
   std::unordered_map<FolderId, std::shared_ptr<FolderPlace>> places;
   for (const ImageRow& row : rows) {
     IngestSource source;
@@ -110,7 +109,7 @@ Result<std::vector<ImageRow>> take_in_again(const Context& ctx, const Ports& por
     }
     TRY(pipeline.push(std::move(source)));
   }
-  TRY(pipeline.drain());
+  TRY(pipeline.drain(ctx));
   return lost;
 }
 
