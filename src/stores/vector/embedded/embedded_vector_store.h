@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+
+#include "stores/vector/vector_store.h"
+
+namespace similis {
+
+struct EmbeddedVectorOptions {
+  std::filesystem::path
+      directory;  // the data directory: indexes lie in collections/ID/indexes/INDEX_ID/
+  std::uint64_t memory_max = UINT64_MAX;  // of all open indexes together
+  unsigned threads = 0;                   // of one search; 0: one a core
+};
+
+/// Vectors in this process's own disk index (engine/index.h). An index is opened when it is first
+/// asked for and stays open.
+Result<std::unique_ptr<VectorStore>> open_embedded_vectors(const EmbeddedVectorOptions& options);
+
+}  // namespace similis
