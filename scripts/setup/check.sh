@@ -22,11 +22,11 @@ check_memory() {
   [ "$available" -ge 1300 ] || refuse "$available MB of memory are free; building needs 1,300 MB. Close something or add swap."
 }
 
-# check_disk MB FOLDER: FOLDER may not exist yet.
+# check_disk MB FOLDER [as-root]: FOLDER may not exist yet.
 check_disk() {
   local folder=$2 free
   while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
-  [ -w "$folder" ] || refuse "$folder is not writable by $(id -un)."
+  [ -w "$folder" ] || [ "${3:-}" = as-root ] || refuse "$folder is not writable by $(id -un)."
   free=$(df -Pm "$folder" | awk 'NR == 2 { print $4 }')
   [ "$free" -ge "$1" ] || refuse "$folder has $free MB free, $1 MB are needed. Make room there."
 }

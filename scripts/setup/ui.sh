@@ -51,7 +51,7 @@ stop_running() {
 
 # run_step NUMBER TOTAL NAME LABEL NOTE FETCH_MB HINT COMMAND...: runs COMMAND with its output in build/logs.
 run_step() {
-  local number=$1 name=$3 label="$1/$2 $4" note=$5 size='' hint=$7 start=$SECONDS frame=0 status=0 said=$SECONDS
+  local number=$1 name=$3 what=$4 label="$1/$2 $4" note=$5 size='' hint=$7 start=$SECONDS frame=0 status=0 said=$SECONDS
   local log=$repo/build/logs/$number-$name.log
   if [ "$6" -gt 0 ]; then size=$(size_mb "$6"); fi
   shift 7
@@ -85,7 +85,7 @@ run_step() {
     printf '%s\n' "$(step_line "$mark_failed" "$red" "$label" 'failed' "$(duration $((SECONDS - start)))" '')"
     printf '\n%s\n' "${muted}The last lines of ${log#"$repo/"}:$plain"
     tail -n 15 "$log" | tr -d '\000-\010\013-\037' | cut -c "1-$((columns > 100 ? columns : 100))" | sed 's/^/    /'
-    printf '\nsimilis: %s failed. The whole log: %s\n%s\n' "$4" "$log" "$hint" >&2
+    printf '\nsimilis: %s failed. The whole log: %s\n%s\n' "$what" "$log" "$hint" >&2
     exit 3
   fi
   printf '%s\n' "$(step_line "$mark_done" "$green" "$label" "$note" "$(duration $((SECONDS - start)))" "$size")"

@@ -3,7 +3,7 @@
 set -euo pipefail
 . "$(dirname "$0")/paths.sh"
 
-if [ -S "$data_dir/similis.sock" ] && [ -e "$data_dir/lock" ] && ! flock -n "$data_dir/lock" true; then
+if [ -e "$data_dir/lock" ] && ! flock -n "$data_dir/lock" true; then
   die "similis: it is running on $data_dir. Stop it with ^C first, then start ./run --uninstall again."
 fi
 
