@@ -79,7 +79,7 @@ struct LibraryService::Impl {
       out.dimensions = index.dimensions;
       // A model that has gone missing must not hide the collection from its owner.
       if (auto model = ports.models.load_identity(index.identity, index.model_name); model.ok()) {
-        out.cutoff = (*model)->info().calibration.cut_off;
+        out.calibration = (*model)->info().calibration;
         out.precision = (*model)->info().precision;
       }
     }

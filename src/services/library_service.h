@@ -22,7 +22,7 @@ struct CollectionSummary {
   std::string model_version;
   std::string precision;
   std::int32_t dimensions = 0;
-  double cutoff = 0;
+  Calibration calibration;  // of the model's scores; empty when the model has gone missing
   VectorIndexStats index;
 };
 
