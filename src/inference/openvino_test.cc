@@ -12,7 +12,7 @@
 #include "inference/openvino_model.h"
 #include "inference/probes.h"
 #include "inference/test_folder.h"
-#include "inference/tiny_onnx.h"
+#include "inference/test_onnx.h"
 
 namespace similis {
 namespace {

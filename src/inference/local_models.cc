@@ -1,0 +1,69 @@
+#include "inference/local_models.h"
+
+#include <algorithm>
+
+#include "inference/pooling.h"
+#include "inference/probes.h"
+
+namespace similis {
+
+Result<std::shared_ptr<Embedder>> LocalModels::opened(const Result<ModelFolder>& folder) {
+  if (!folder.ok()) return folder.error();
+  if (const auto found = open_.find(folder->identity); found != open_.end()) return found->second;
+  ASSIGN_OR_RETURN(std::shared_ptr<Embedder> embedder, open_openvino(*folder, options_.openvino));
+  open_.emplace(folder->identity, embedder);
+  return embedder;
+}
+
+Result<std::shared_ptr<Embedder>> LocalModels::load(std::string_view name) {
+  std::lock_guard lock(mutex_);
+  return opened(registry_.load(name.empty() ? std::string_view(options_.default_model) : name));
+}
+
+Result<std::shared_ptr<Embedder>> LocalModels::load_identity(std::string_view identity,
+                                                             std::string_view name) {
+  std::lock_guard lock(mutex_);
+  // Asked for with every query: what is open needs no look at the disk.
+  if (const auto found = open_.find(identity); found != open_.end()) return found->second;
+  return opened(registry_.load_identity(identity, name));
+}
+
+std::vector<LocalModels::Listed> LocalModels::list() {
+  std::vector<Listed> out;
+  std::lock_guard lock(mutex_);
+  bool default_found = false;
+  for (ModelRegistry::Entry& entry : registry_.list()) {
+    Listed listed;
+    const std::string& wanted = options_.default_model;
+    // Newest first: the first of the name is the one.
+    listed.is_default =
+        !default_found && (wanted == entry.name || wanted == entry.name + "@" + entry.version);
+    default_found = default_found || listed.is_default;
+    listed.loaded = open_.contains(entry.identity);
+    listed.entry = std::move(entry);
+    out.push_back(std::move(listed));
+  }
+  return out;
+}
+
+Result<std::uint32_t> try_model(const ModelFolder& folder) {
+  OpenVinoOptions options;
+  options.precision = Precision::f32;
+  ASSIGN_OR_RETURN(const std::unique_ptr<Embedder> embedder, open_openvino(folder, options));
+  ASSIGN_OR_RETURN(const auto vectors, embed_probes(Context{}, *embedder));
+  double smallest = 1;
+  for (const auto& a : vectors) {
+    for (const auto& b : vectors) smallest = std::min(smallest, cosine(a, b));
+  }
+  constexpr double kAlike = 0.9999;
+  if (smallest > kAlike) {
+    return Error(
+        ErrorCode::invalid_argument,
+        "model " + folder.card.name +
+            " answers every picture alike, so nothing can be found with it",
+        "See input.scale, input.mean, input.std and the tensor named under [output] in its card.");
+  }
+  return embedder->info().dimensions;
+}
+
+}  // namespace similis
