@@ -4,28 +4,31 @@
 
 #include <array>
 #include <charconv>
-
-#include "base/file.h"
+#include <fstream>
+#include <iterator>
 
 namespace similis {
 
 namespace {
 
+/// A file of /proc, which has no size to go by. "" when it is not there.
+std::string read_proc(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 /// Field 22 of /proc/PID/stat, "" when there is no such process. The name in field 2 may hold
 /// anything, so fields are counted from its closing parenthesis.
 std::string start_ticks(long pid) {
-  const auto stat = read_text_file("/proc/" + std::to_string(pid) + "/stat");
-  if (!stat.ok()) return "";
-  std::size_t at = stat->rfind(')');
-  for (int field = 2; field < 22 && at != std::string::npos; ++field) at = stat->find(' ', at + 1);
+  const std::string stat = read_proc("/proc/" + std::to_string(pid) + "/stat");
+  std::size_t at = stat.rfind(')');
+  for (int field = 2; field < 22 && at != std::string::npos; ++field) at = stat.find(' ', at + 1);
   if (at == std::string::npos) return "";
-  const std::size_t end = stat->find(' ', at + 1);
-  return stat->substr(at + 1, end - at - 1);
+  return stat.substr(at + 1, stat.find(' ', at + 1) - at - 1);
 }
 
 std::string boot() {
-  const auto id = read_text_file("/proc/sys/kernel/random/boot_id");
-  return id.ok() ? id->substr(0, 8) : "";
+  return read_proc("/proc/sys/kernel/random/boot_id").substr(0, 8);
 }
 
 std::string host() {

@@ -1,6 +1,7 @@
 #include "services/verify_job.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "services/orphans.h"
 #include "services/recovery.h"
@@ -37,8 +38,15 @@ class Verifier {
 
  private:
   void note(std::string finding) {
+    ++counters_.found;
     ++counters_.failed;
     if (findings_.size() < kFindingsMax) findings_.push_back(std::move(finding));
+  }
+  /// Of a row, which is counted already.
+  void note_row(const ImageRow& row, const std::string& finding) {
+    --counters_.unchanged;
+    --counters_.found;
+    note("picture " + std::to_string(row.id) + " (" + row.path() + "): " + finding);
   }
   void note(const std::vector<VerifyFinding>& found) {
     for (const VerifyFinding& f : found) {
@@ -81,7 +89,6 @@ class Verifier {
       for (ImageRow& row : rows) {
         after = row.id;
         ++counters_.unchanged;
-        TRY(check_blob(row));
         ASSIGN_OR_RETURN(ImageId id, next_id());
         while (id != 0 && id < row.id) {
           without_row.push_back(id);
@@ -90,6 +97,7 @@ class Verifier {
         }
         if (id == row.id) {
           ++at;
+          TRY(check_blob(row));
         } else {
           without_vector.push_back(std::move(row));
         }
@@ -111,7 +119,7 @@ class Verifier {
     if (row.folder != 0) return {};
     ASSIGN_OR_RETURN(const bool there,
                      ports_.blobs.contains(ctx_, BlobKind::upload, row.facts.content_hash));
-    if (!there) note("picture " + name_of(row) + ": its uploaded file is missing");
+    if (!there) note_row(row, "its uploaded file is missing");
     return {};
   }
 
@@ -128,13 +136,14 @@ class Verifier {
       return row.state != RowState::ready || !vectors[static_cast<std::size_t>(i)].empty();
     });
     rows.clear();
-    for (const ImageRow& row : still) {
-      note("picture " + name_of(row) + ": its vector was missing; it was embedded again");
-    }
     ASSIGN_OR_RETURN(const auto lost, take_in_again(ctx_, ports_, collection_.id, still));
+    std::unordered_set<ImageId> lost_ids;
     for (const ImageRow& row : lost) {
-      note("picture " + name_of(row) +
-           ": its file has gone, so it could not be embedded again; index its folder again");
+      lost_ids.insert(row.id);
+      note_row(row, "its vector and its file are missing; index its folder again");
+    }
+    for (const ImageRow& row : still) {
+      if (!lost_ids.contains(row.id)) note_row(row, "its vector was missing; it was made again");
     }
     return {};
   }
@@ -153,10 +162,6 @@ class Verifier {
     }
     ids.clear();
     return {};
-  }
-
-  static std::string name_of(const ImageRow& row) {
-    return std::to_string(row.id) + " (" + row.path() + ")";
   }
 
   const Context& ctx_;
