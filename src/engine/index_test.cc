@@ -6,7 +6,8 @@
 #include <set>
 #include <thread>
 
-#include "engine/test_support.h"
+#include "engine/storage/simulated_storage_test.h"
+#include "engine/support_test.h"
 
 namespace similis::engine {
 namespace {
@@ -27,6 +28,12 @@ class IndexTest : public testing::Test {
     IndexOptions options;
     options.threads = 2;
     options.background = false;
+    return options;
+  }
+  /// Without the disk's syncs, for tests of many writes.
+  IndexOptions simulated() {
+    IndexOptions options = quiet();
+    options.storage = &storage_;
     return options;
   }
   void put(Index& index, std::uint64_t id, std::vector<float> vector, std::string attributes = "") {
@@ -52,6 +59,7 @@ class IndexTest : public testing::Test {
   }
 
   TemporaryFolder folder_;
+  SimulatedStorage storage_{1};
   Model model_;
   const std::uint64_t seed_ = std::random_device{}();
   std::mt19937_64 random_{seed_};
@@ -202,7 +210,8 @@ TEST_F(IndexTest, ZeroVectorsScoreZeroAndTiesComeById) {
 }
 
 TEST_F(IndexTest, FilterMarksRowsByTheirColumns) {
-  auto index = make({16, Metric::cosine, IndexKind::flat});
+  const IndexOptions options = simulated();
+  auto index = make({16, Metric::cosine, IndexKind::flat}, options);
   for (std::uint64_t id = 1; id <= 500; ++id)
     put(*index, id, random_vector(random_, 16), id % 7 == 0 ? "seven" : "other");
   const RowFilter filter = [](const AttributeColumns& columns, std::uint32_t first,
@@ -239,12 +248,12 @@ TEST_F(IndexTest, FilterMarksRowsByTheirColumns) {
   model_.rows[9].attributes = "seven";
   ASSERT_TRUE(index->checkpoint().ok());
   index.reset();
-  index = reopen();
+  index = reopen(options);
   check("reopened");
   ASSERT_TRUE(index->compact({}).ok());
   check("compacted");
   index.reset();
-  index = reopen();
+  index = reopen(options);
   check("compacted and reopened");
 }
 
@@ -357,7 +366,7 @@ TEST_F(IndexTest, MaxIdRemembersErasedRows) {
 
 // Automatic maintenance: checkpoints empty the log, dead rows go, at most four segments remain.
 TEST_F(IndexTest, KeepsItselfInShape) {
-  IndexOptions options = quiet();
+  IndexOptions options = simulated();
   options.checkpoint_log_bytes = 100 << 10;
   options.segment_rows = 1000;
   auto index = make({32, Metric::l2, IndexKind::flat}, options);

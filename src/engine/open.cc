@@ -252,8 +252,7 @@ Status IndexImpl::replay_logs(const Manifest& manifest, std::vector<std::uint64_
       return impossible(reader.name() + " at byte " + std::to_string(end) + ": write " +
                         std::to_string(lsn) + " is damaged");
     }
-    if (!last) continue;
-    if (end < reader.file_bytes()) {
+    if (last && end < reader.file_bytes()) {
       ASSIGN_OR_RETURN(const bool damaged, reader.written_after(lsn));
       if (damaged) {
         return impossible(reader.name() + " at byte " + std::to_string(end) + ": write " +
@@ -263,17 +262,17 @@ Status IndexImpl::replay_logs(const Manifest& manifest, std::vector<std::uint64_
                                        ": a write that was never acknowledged is cut off, " +
                                        std::to_string(reader.file_bytes() - end) + " bytes");
     }
-    const std::uint64_t keep = uncertain.empty() ? end : uncertain.front().offset;
+    std::uint64_t keep = end;
     if (!uncertain.empty()) {
+      keep = uncertain.front().offset;
       if (auto saved = rescue_tail(reader.name(), keep, end, uncertain.front().lsn); !saved.ok()) {
         // The rows are there to be searched; what is not known to be durable must not be built on.
+        logs[i].bytes = end;
         refuse_writes(saved.error().message);
         return {};
       }
-      logs[i].bytes = keep;
-    } else {
-      logs[i].bytes = end;
     }
+    logs[i].bytes = keep;
     if (keep < reader.file_bytes()) {
       if (auto cut = storage.truncate(reader.name(), keep); !cut.ok())
         similis::log(LogLevel::warning, "a log's torn end stays: " + cut.error().message);

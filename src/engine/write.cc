@@ -138,8 +138,11 @@ Status IndexImpl::write_group(std::span<Batch* const> group) {
     for (Batch* batch : group)
       if (written.ok()) written = log->append(batch->records);
     if (!written.ok()) {
-      // Nothing was acknowledged: without the half-written records all is as before.
-      if (auto cut = log->truncate(log_begin); !cut.ok()) refuse_writes(cut.error().message);
+      // Nothing was acknowledged: without the half-written records all is as before, also after a
+      // crash once that is synced.
+      Status cut = log->truncate(log_begin);
+      if (cut.ok()) cut = log->sync();
+      if (!cut.ok()) refuse_writes(cut.error().message);
       return written;
     }
     if (auto synced = log->sync(); !synced.ok()) {

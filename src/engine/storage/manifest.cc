@@ -203,6 +203,11 @@ Status publish_manifest(Storage& storage, const std::filesystem::path& directory
     (void)storage.remove(temporary);  // the next publication removes it as well
     return status;
   }
+  // The names of the parts that it lists must be durable before its own.
+  if (auto status = storage.sync_directory(directory); !status.ok()) {
+    (void)storage.remove(temporary);
+    return status;
+  }
   outcome = PublishOutcome::unknown;
   TRY(storage.rename(temporary, directory / kManifestName));
   TRY(storage.sync_directory(directory));

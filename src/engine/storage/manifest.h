@@ -64,8 +64,8 @@ Result<Manifest> decode_manifest(std::span<const std::byte> bytes, const std::st
 Result<Manifest> read_manifest(Storage& storage, const std::filesystem::path& directory);
 
 enum class PublishOutcome { published, unchanged, unknown };
-/// Writes a temporary file, syncs it, renames it over MANIFEST and syncs the folder. `outcome` says
-/// what a failure left behind: `unknown` once the rename was tried.
+/// Writes a temporary file, syncs it and the folder, renames it over MANIFEST and syncs the folder
+/// again. `outcome` says what a failure left behind: `unknown` once the rename was tried.
 Status publish_manifest(Storage& storage, const std::filesystem::path& directory,
                         const Manifest& manifest, PublishOutcome& outcome);
 

@@ -1,0 +1,254 @@
+// Searches, writes, checkpoints and compactions at once; meant to run under the thread sanitizer.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "engine/index.h"
+#include "engine/storage/simulated_storage_test.h"
+#include "engine/support_test.h"
+
+namespace similis::engine {
+namespace {
+
+constexpr std::uint32_t kDimensions = 24;
+constexpr const char* kDirectory = "index";
+
+/// Follows from id and version, so that any reader can tell what it sees.
+std::vector<float> vector_of(std::uint64_t id, std::uint64_t version) {
+  std::mt19937_64 random(id * 1000003 + version);
+  return random_vector(random, kDimensions);
+}
+
+std::string attributes_of(std::uint64_t id) {
+  return id % 2 == 0 ? "even" : "odd";
+}
+
+TEST(Concurrency, ReadersSeeWholeWritesAndNeverWait) {
+  SimulatedStorage storage(1);
+  storage.set_sync_time(std::chrono::microseconds(300));  // writes land inside compactions
+  IndexOptions options;
+  options.storage = &storage;
+  options.threads = 2;
+  options.checkpoint_log_bytes = 64 << 10;
+  options.segment_rows = 800;
+  auto created = Index::create(kDirectory, {kDimensions, Metric::l2, IndexKind::flat}, options);
+  ASSERT_TRUE(created.ok());
+  Index& index = **created;
+
+  // Ids up to kStable are never touched again; each writer replaces and erases ids of its own.
+  constexpr std::uint64_t kStable = 300, kOwned = 200;
+  constexpr int kWriters = 2, kSearchers = 2;
+  const auto upsert = [&](std::uint64_t first, std::uint64_t count, std::uint64_t version) {
+    std::vector<std::vector<float>> vectors;
+    std::vector<std::string> attributes;
+    std::vector<Row> rows;
+    for (std::uint64_t id = first; id < first + count; ++id) {
+      vectors.push_back(vector_of(id, version));
+      attributes.push_back(attributes_of(id));
+    }
+    for (std::uint64_t i = 0; i < count; ++i)
+      rows.push_back({first + i, vectors[i], as_bytes(attributes[i])});
+    return index.upsert(rows, {});
+  };
+  ASSERT_TRUE(upsert(1, kStable, 0).ok());
+
+  std::atomic<bool> stop{false};
+  std::vector<std::string> problems;
+  std::mutex problems_mutex;
+  const auto problem = [&](std::string what) {
+    std::lock_guard lock(problems_mutex);
+    problems.push_back(std::move(what));
+  };
+  std::vector<std::map<std::uint64_t, std::uint64_t>> versions(kWriters);
+  std::vector<std::thread> threads;
+  for (int w = 0; w < kWriters; ++w) {
+    threads.emplace_back([&, w] {
+      std::mt19937_64 random(static_cast<std::uint64_t>(w));
+      const std::uint64_t begin = kStable + 1 + static_cast<std::uint64_t>(w) * kOwned;
+      for (std::uint64_t version = 1; version <= 300; ++version) {
+        const std::uint64_t first = begin + random() % (kOwned - 20);
+        const std::uint64_t count = 1 + random() % 20;
+        if (random() % 4 == 0) {
+          std::vector<std::uint64_t> ids;
+          for (std::uint64_t id = first; id < first + count; ++id) ids.push_back(id);
+          if (!index.erase(ids, {}).ok()) problem("an erase failed");
+          for (const std::uint64_t id : ids) versions[static_cast<std::size_t>(w)].erase(id);
+        } else {
+          if (!upsert(first, count, version).ok()) problem("an upsert failed");
+          for (std::uint64_t id = first; id < first + count; ++id)
+            versions[static_cast<std::size_t>(w)][id] = version;
+        }
+        const AttributeChange change{first, as_bytes(attributes_of(first))};
+        if (!index.update_attributes({&change, 1}, {}).ok()) problem("a change failed");
+      }
+      if (w == 0) stop = true;
+    });
+  }
+  const RowFilter even = [](const AttributeColumns& columns, std::uint32_t first,
+                            std::uint32_t count, std::span<std::uint64_t> bits) {
+    std::vector<std::byte> value;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      columns.get(first + i, value);
+      if (value.size() == 4) bits[i / 64] |= std::uint64_t{1} << (i % 64);
+    }
+  };
+  for (int s = 0; s < kSearchers; ++s) {
+    threads.emplace_back([&, s] {
+      std::mt19937_64 random(static_cast<std::uint64_t>(100 + s));
+      while (!stop) {
+        const std::uint64_t id = 1 + random() % kStable;
+        const auto query = vector_of(id, 0);
+        const Snapshot snapshot = index.snapshot();
+        const auto first = snapshot.search(query, {.k = 5, .filter = {}, .call = {}});
+        if (!first.ok() || first->hits[0].size() != 5 || first->hits[0][0].id != id)
+          problem("a stable row was not found");
+        const auto again = snapshot.search(query, {.k = 5, .filter = {}, .call = {}});
+        if (!again.ok() || again->hits != first->hits) problem("a snapshot changed");
+        const auto filtered = index.search(query, {.k = 20, .filter = even, .call = {}});
+        if (!filtered.ok()) {
+          problem(filtered.error().message);
+        } else {
+          for (const Hit& hit : filtered->hits[0])
+            if (hit.id % 2 != 0) problem("the filter let an odd id pass");
+        }
+        const std::vector<std::uint64_t> ids{id};
+        const auto fetched = index.fetch(ids, {});
+        if (!fetched.ok() || (*fetched)[0] != through_half(query)) problem("a fetch was wrong");
+        const auto scanned = snapshot.scan_ids(0, kStable, {});
+        if (!scanned.ok() || scanned->size() != kStable || scanned->back() != kStable)
+          problem("a scan missed a stable row");
+      }
+    });
+  }
+  threads.emplace_back([&] {
+    while (!stop) {
+      if (!index.checkpoint().ok()) problem("a checkpoint failed");
+      if (!index.compact({}).ok()) problem("a compaction failed");
+      const auto damage = index.verify({});
+      if (!damage.ok() || !damage->empty()) problem("verify found damage");
+      (void)index.statistics();
+    }
+  });
+  for (auto& thread : threads) thread.join();
+  EXPECT_TRUE(problems.empty()) << problems.size() << " problems, the first: " << problems.front();
+
+  for (const bool reopened : {false, true}) {
+    SCOPED_TRACE(reopened ? "reopened" : "as it was");
+    if (reopened) {
+      ASSERT_TRUE((*created)->close().ok());
+      created = Error();
+      created = Index::open(kDirectory, options);
+      ASSERT_TRUE(created.ok()) << created.error().message;
+    }
+    std::vector<std::uint64_t> expected;
+    for (std::uint64_t id = 1; id <= kStable; ++id) expected.push_back(id);
+    for (const auto& owned : versions)
+      for (const auto& [id, version] : owned) expected.push_back(id);
+    const auto ids = (*created)->snapshot().scan_ids(0, 100000, {});
+    ASSERT_EQ(*ids, expected);
+    const auto vectors = (*created)->fetch(*ids, {});
+    for (const auto& owned : versions) {
+      for (const auto& [id, version] : owned) {
+        const auto at =
+            static_cast<std::size_t>(std::lower_bound(ids->begin(), ids->end(), id) - ids->begin());
+        ASSERT_EQ((*vectors)[at], through_half(vector_of(id, version))) << id;
+      }
+    }
+  }
+}
+
+// What is written to rows while a compaction copies them holds for the copies, also on disk,
+// whether or not the compaction can be published at once.
+TEST(Concurrency, ChangesDuringACompactionAreKept) {
+  for (const bool disk_full : {false, true}) {
+    SCOPED_TRACE(disk_full ? "published late" : "published at once");
+    SimulatedStorage storage(1);
+    IndexOptions options;
+    options.background = false;
+    options.storage = &storage;
+    auto created = Index::create(kDirectory, {kDimensions, Metric::l2, IndexKind::flat}, options);
+    ASSERT_TRUE(created.ok());
+    const auto put = [&](std::uint64_t id, std::uint64_t version) {
+      const auto vector = vector_of(id, version);
+      const Row row{id, vector, as_bytes(attributes_of(id))};
+      ASSERT_TRUE((*created)->upsert({&row, 1}, {}).ok());
+    };
+    const auto erase = [&](std::uint64_t id) {
+      ASSERT_EQ((*created)->erase({&id, 1}, {})->rows, 1U);
+    };
+    for (std::uint64_t id = 1; id <= 50; ++id) put(id, 0);
+    erase(1);
+    ASSERT_TRUE((*created)->checkpoint().ok());
+    const std::uint64_t before = (*created)->snapshot().lsn();
+    storage.on_next_sync("part-", [&] {
+      erase(20);
+      put(21, 1);
+      const AttributeChange change{22, as_bytes("changed")};
+      ASSERT_TRUE((*created)->update_attributes({&change, 1}, {}).ok());
+      if (disk_full) storage.schedule(SimulatedStorage::Fault::no_space, 1, 1);
+    });
+    EXPECT_EQ((*created)->compact({}).ok(), !disk_full);
+    EXPECT_EQ((*created)->snapshot().lsn(), before + 3);
+    storage.clear_faults();
+    ASSERT_TRUE((*created)->checkpoint().ok());
+    for (const bool reopened : {false, true}) {
+      if (reopened) {
+        created = Error();
+        created = Index::open(kDirectory, options);
+        ASSERT_TRUE(created.ok()) << created.error().message;
+        EXPECT_EQ((*created)->statistics().log_bytes, 0U);
+      }
+      EXPECT_EQ((*created)->statistics().rows, 48U);
+      // Only the late one stops there; else a second compaction drops what died in the first.
+      EXPECT_EQ((*created)->statistics().dead_rows, disk_full ? 2U : 0U);
+      const std::vector<std::uint64_t> ids{1, 20, 21, 23};
+      const auto vectors = (*created)->fetch(ids, {});
+      EXPECT_TRUE((*vectors)[0].empty());
+      EXPECT_TRUE((*vectors)[1].empty());
+      EXPECT_EQ((*vectors)[2], through_half(vector_of(21, 1)));
+      EXPECT_EQ((*vectors)[3], through_half(vector_of(23, 0)));
+      const RowFilter changed = [](const AttributeColumns& columns, std::uint32_t first,
+                                   std::uint32_t count, std::span<std::uint64_t> bits) {
+        std::vector<std::byte> value;
+        for (std::uint32_t i = 0; i < count; ++i) {
+          columns.get(first + i, value);
+          if (value.size() == 7) bits[i / 64] |= std::uint64_t{1} << (i % 64);
+        }
+      };
+      const auto answer =
+          (*created)->search((*vectors)[3], {.k = 9, .filter = changed, .call = {}});
+      ASSERT_EQ(answer->hits[0].size(), 1U);
+      EXPECT_EQ(answer->hits[0][0].id, 22U);
+    }
+  }
+}
+
+// Writers that arrive while a sync is under way share the next one.
+TEST(Concurrency, WritersShareSyncs) {
+  SimulatedStorage storage(1);
+  storage.set_sync_time(std::chrono::milliseconds(3));
+  IndexOptions options;
+  options.background = false;
+  options.storage = &storage;
+  auto created = Index::create(kDirectory, {8, Metric::l2, IndexKind::flat}, options);
+  ASSERT_TRUE(created.ok());
+  const std::uint64_t before = storage.syncs();
+  constexpr std::uint64_t kWriters = 16, kWrites = 10;
+  std::vector<std::thread> threads;
+  for (std::uint64_t w = 0; w < kWriters; ++w) {
+    threads.emplace_back([&, w] {
+      for (std::uint64_t i = 0; i < kWrites; ++i) {
+        const std::vector<float> vector(8, 1.0F);
+        const Row row{1 + w * kWrites + i, vector, {}};
+        EXPECT_TRUE((*created)->upsert({&row, 1}, {}).ok());
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ((*created)->statistics().rows, kWriters * kWrites);
+  EXPECT_LT(storage.syncs() - before, kWriters * kWrites / 2);
+}
+
+}  // namespace
+}  // namespace similis::engine
