@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { drawPicture, seeded } from './png.mjs';
 
 const families = ['seashore', 'alp', 'lakeside', 'valley', 'cliff', 'volcano', 'sandbar', 'promontory'];
-const shapes = [[512, 384], [384, 512], [512, 341], [512, 288], [400, 400], [341, 512], [512, 384]];
+const shapes = [[320, 240], [240, 320], [320, 213], [320, 180], [256, 256], [213, 320], [320, 240]];
 const odd = [
   { name: '<img src=x onerror=alert(1)>.png' },
   { name: 'invoice\u202egnp.exe.png' },
@@ -15,16 +15,17 @@ const odd = [
   { name: 'slip.png', size: [90, 512] },
 ];
 
+const drawn = new Map(); // bytes by index: every mock has the same pictures
+
 export function drawnPictures(count) {
   return Array.from({ length: count }, (_, i) => {
     const random = seeded(i + 1);
     const family = i % families.length;
     const special = odd[i];
     const [width, height] = special?.size ?? shapes[Math.floor(random() * shapes.length)];
-    const scale = special?.size ? 1 : 8;
+    const scale = special?.size ? 1 : 12;
     const year = 2016 + Math.floor(random() * 9);
     const month = 1 + Math.floor(random() * 12);
-    let bytes = null;
     return {
       id: String(400 + i),
       name: special?.name ?? `IMG_${2200 + i * 7}.png`,
@@ -40,8 +41,8 @@ export function drawnPictures(count) {
       format: 'png',
       size: 120_000 + Math.floor(random() * 4e6),
       read() {
-        bytes ??= drawPicture(width, height, family, seeded(i + 1000));
-        return bytes;
+        if (!drawn.has(i)) drawn.set(i, drawPicture(width, height, family, seeded(i + 1000)));
+        return drawn.get(i);
       },
     };
   });

@@ -36,6 +36,7 @@ export const search = shallowReadonly(state);
 
 const pageSize = 100;
 const belowMax = 12;
+const candidatesMax = 1000; // how far the server pages
 const skeletonAfterMs = 150;
 const slowAfterMs = 3000;
 const fallback: Calibration = { cutoff: 0.6, bar_from: 0.4, bands: [] };
@@ -76,7 +77,7 @@ export const aboveCount = computed(() => {
 /// The candidates end while still above the cut-off: there may be more than can be paged to.
 export const aboveIsMinimum = computed(() => {
   const r = state.response;
-  return r !== null && r.candidates < r.total && aboveCount.value >= r.candidates;
+  return r !== null && r.candidates >= candidatesMax && aboveCount.value >= r.candidates;
 });
 export const wantsMore = computed(
   () => state.phase === 'done' && state.nextCursor !== null && !allAboveLoaded.value,

@@ -19,9 +19,12 @@ const description = parse(
   components: { responses: Record<string, Operation['responses'][string]>; schemas: Record<string, unknown> };
 };
 
-// OpenAPI 3.0 says "exclusiveMinimum: true" where JSON Schema says the number.
+// OpenAPI 3.0 says "exclusiveMinimum: true" beside a minimum where JSON Schema says the number.
 const schemas = JSON.parse(
-  JSON.stringify(description.components.schemas).replaceAll('"exclusiveMinimum":true,', ''),
+  JSON.stringify(description.components.schemas).replaceAll(
+    '"minimum":0,"exclusiveMinimum":true',
+    '"exclusiveMinimum":0',
+  ),
 ) as Record<string, unknown>;
 const ajv = new Ajv({ strict: false, allErrors: true });
 formats(ajv);
