@@ -22,7 +22,7 @@ inline constexpr std::uint32_t kWorkerProtocol = 1;
 inline constexpr int kWorkerSocketFd = 3;
 inline constexpr int kWorkerArenaFd = 4;
 inline constexpr std::size_t kArenaBytes = std::size_t{32} << 20;
-inline constexpr std::size_t kMessageBytesMax = std::size_t{64} << 10;
+inline constexpr std::size_t kMessageBytesMax = std::size_t{16} << 10;
 /// A worker that runs out of memory ends itself with this status.
 inline constexpr int kExitOutOfMemory = 86;
 

@@ -1,9 +1,13 @@
 #include "vision/decode/decode.h"
 
+#include <dlfcn.h>
+#include <gmodule.h>
 #include <vips/vips.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <utility>
@@ -182,11 +186,35 @@ bool serves_as_thumbnail(const Source& source, const DecodeRequest& request, int
          !source.vips->is_cmyk() && source.vips->foreign_profile().empty();
 }
 
+// A module beside libvips itself; absent ones are built in, or found missing by the caller.
+void load_vips_module(const char* file) {
+  Dl_info library{};
+  if (::dladdr(reinterpret_cast<void*>(&vips_init), &library) == 0) return;
+  const auto folder =
+      std::filesystem::path(library.dli_fname).parent_path() /
+      ("vips-modules-" + std::to_string(vips_version(0)) + "." + std::to_string(vips_version(1)));
+  GModule* module = g_module_open((folder / file).c_str(), G_MODULE_BIND_LAZY);
+  if (module != nullptr) g_module_make_resident(module);
+}
+
 }  // namespace
 
 Status init_decoder(int threads) {
-  if (VIPS_INIT("similis") != 0)
+  // Debian keeps some of libvips' readers in modules, and vips_init() loads all of them: Poppler,
+  // ImageMagick and OpenSlide too. It looks below VIPSHOME, where it shall find none; ours are
+  // loaded by name.
+  ::setenv("VIPSHOME", "/nonexistent", 1);
+  if (VIPS_INIT("similis") != 0) {
     return Error(ErrorCode::internal, "libvips cannot start: " + take_vips_error());
+  }
+  load_vips_module("vips-heif.so");
+  load_vips_module("vips-jxl.so");
+  for (const char* loader : kAllowedLoaders) {
+    if (g_type_from_name(loader) == 0) {
+      return Error(ErrorCode::not_found, std::string("libvips has no ") + loader,
+                   "Install Debian's libvips42 anew.");
+    }
+  }
   vips_concurrency_set(threads);
   vips_cache_set_max(0);
   vips_leak_set(FALSE);
