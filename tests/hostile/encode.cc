@@ -31,7 +31,7 @@ class Writer {
   Writer& number(std::uint64_t value, unsigned count) {
     for (unsigned i = 0; i < count; ++i) {
       const unsigned shift = 8 * (big_endian_ ? count - 1 - i : i);
-      bytes_.push_back(static_cast<std::byte>(value >> shift & 0xFF));
+      bytes_.push_back(static_cast<std::byte>(shift < 64 ? value >> shift & 0xFF : 0));
     }
     return *this;
   }
