@@ -1,0 +1,34 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <optional>
+
+#include "base/file.h"
+#include "base/result.h"
+
+namespace similis {
+
+/// The one process that works on a data directory. Holding this means holding the lock.
+class DataDirectory {
+ public:
+  /// Makes the folder (mode 0700) when it is new. conflict when another process holds it: `owner`
+  /// names that process. permission_denied when the folder is another user's.
+  static Result<DataDirectory> lock(const std::filesystem::path& path);
+
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  DataDirectory(std::filesystem::path path, File lock)
+      : path_(std::move(path)), lock_(std::move(lock)) {}
+  std::filesystem::path path_;
+  File lock_;
+};
+
+/// The process that holds the lock of `path`; nullopt when nobody does.
+std::optional<pid_t> lock_holder(const std::filesystem::path& path);
+
+std::filesystem::path socket_path(const std::filesystem::path& data_directory);
+
+}  // namespace similis

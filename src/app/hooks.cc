@@ -1,0 +1,299 @@
+#include "app/hooks.h"
+
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "app/data_directory.h"
+#include "app/doctor.h"
+#include "app/local_transport.h"
+#include "app/model_store.h"
+#include "app/places.h"
+#include "app/system.h"
+#include "app/workers.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "client/socket_transport.h"
+#include "config/config.h"
+#include "http/secrets.h"
+#include "http/server.h"
+#include "wire/json.h"
+#include "worker/decoder.h"
+
+extern char**
+    environ;  // NOLINT(readability-redundant-declaration): POSIX leaves declaring it to the program
+
+namespace similis {
+namespace {
+
+constexpr const char* kVersion = SIMILIS_VERSION;
+/// How long a process that holds the lock may take to open its socket.
+constexpr std::chrono::seconds kStartPatience{10};
+
+Result<Config> load_config(const cli::GlobalOptions& options,
+                           std::map<std::string, std::string, std::less<>> flags) {
+  ConfigSources sources;
+  if (!options.config_file.empty()) sources.file = options.config_file;
+  if (!options.data_dir.empty()) flags["data_dir"] = options.data_dir;
+  sources.flags = std::move(flags);
+  sources.environment = process_environment();
+  return Config::load(sources);
+}
+
+void start_log(const cli::GlobalOptions& options) {
+  const LogLevel least = options.verbose ? LogLevel::debug : LogLevel::warning;
+  set_log_sink([least](LogLevel level, std::string_view message) {
+    if (level < least) return;
+    static std::mutex mutex;
+    const std::lock_guard lock(mutex);
+    std::fprintf(stderr, "similis: %.*s\n", static_cast<int>(message.size()), message.data());
+  });
+}
+
+/// The system in this process, reachable by others through the socket: whoever holds the lock
+/// answers for it.
+class OwnedTransport final : public Transport {
+ public:
+  static Result<std::unique_ptr<Transport>> make(const Settings& settings) {
+    ASSIGN_OR_RETURN(
+        auto system,
+        System::open(settings, {.version = kVersion, .start_token = {}, .web_folder = {}}));
+    http::ServerOptions options;
+    options.unix_socket = socket_path(settings.data_dir);
+    ASSIGN_OR_RETURN(auto server, http::Server::listen(options, system->router()));
+    server->start();
+    system->start_jobs();
+    return std::unique_ptr<Transport>(new OwnedTransport(std::move(system), std::move(server)));
+  }
+
+  Result<ApiResponse> request(const Context& ctx, const ApiRequest& request) override {
+    return local_.request(ctx, request);
+  }
+  Result<ApiResponse> stream(const Context& ctx, const ApiRequest& request,
+                             const std::function<bool(const ServerSentEvent&)>& on_event) override {
+    return local_.stream(ctx, request, on_event);
+  }
+  [[nodiscard]] bool is_remote() const override { return false; }
+
+ private:
+  OwnedTransport(std::unique_ptr<System> system, std::unique_ptr<http::Server> server)
+      : local_(std::move(system)), server_(std::move(server)) {}
+  LocalTransport local_;
+  std::unique_ptr<http::Server> server_;  // ends before the router it asks
+};
+
+/// The process that holds the lock, once its socket answers.
+Result<std::unique_ptr<Transport>> reach_holder(const Settings& settings, const Error& locked) {
+  auto transport = std::make_unique<SocketTransport>(ServerPlace{
+      .unix_socket = socket_path(settings.data_dir), .host = {}, .port = 0, .credential = {}});
+  ApiRequest probe;
+  probe.target = "/healthz";
+  const auto until = std::chrono::steady_clock::now() + kStartPatience;
+  while (lock_holder(settings.data_dir)) {
+    const auto answer = transport->request(Context{}.with_timeout(std::chrono::seconds(2)), probe);
+    if (answer.ok() && answer->status == 200)
+      return std::unique_ptr<Transport>(std::move(transport));
+    if (std::chrono::steady_clock::now() > until) return locked;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  return OwnedTransport::make(settings);  // it has ended meanwhile
+}
+
+Result<cli::Connection> connect(const cli::GlobalOptions& options) {
+  start_log(options);
+  ASSIGN_OR_RETURN(const Settings settings, load_settings(options));
+  cli::Connection out;
+  out.default_collection = settings.collection;
+  if (lock_holder(settings.data_dir)) {
+    const Error locked(
+        ErrorCode::conflict,
+        "the data directory " + settings.data_dir.native() + " is in use by process " +
+            std::to_string(*lock_holder(settings.data_dir)) + ", which does not answer",
+        "Wait for it, or stop it.");
+    ASSIGN_OR_RETURN(out.transport, reach_holder(settings, locked));
+    return out;
+  }
+  auto owned = OwnedTransport::make(settings);
+  if (!owned.ok() && owned.error().code == ErrorCode::conflict && lock_holder(settings.data_dir)) {
+    ASSIGN_OR_RETURN(out.transport, reach_holder(settings, owned.error()));
+    return out;
+  }
+  if (!owned.ok()) return std::move(owned).error();
+  out.transport = *std::move(owned);
+  return out;
+}
+
+/// Three lines to copy: the page, a search from the shell, a search through the API.
+std::string ready_text(const http::Server& server, const std::string& token,
+                       const std::string& collection) {
+  const std::string url = server.url();
+  std::string out;
+  if (server.port_moved()) out += "The configured port is taken; this is the next free one.\n";
+  out += "  page  " + url + "/?token=" + token + "\n";
+  out += "  find  similis search PICTURE\n";
+  out += "  curl  curl -T PICTURE -X POST -H 'Authorization: Bearer " + token + "' \\\n        '" +
+         url + "/api/v1/collections/" + collection + "/search?k=5'\n";
+  out += "Stop it with Ctrl-C.\n";
+  return out;
+}
+
+Result<std::string> first_collection(System& system, const Settings& settings) {
+  if (!settings.collection.empty()) return settings.collection;
+  ASSIGN_OR_RETURN(const auto collections, system.metadata().list_collections(Context{}));
+  for (const Collection& collection : collections)
+    if (collection.name == "pictures") return collection.name;
+  return collections.empty() ? std::string("pictures") : collections.front().name;
+}
+
+Status serve(const cli::GlobalOptions& options, const cli::ServeOptions& serve_options,
+             const std::stop_token& stop, const std::function<void(const std::string&)>& on_ready) {
+  start_log(options);
+  std::map<std::string, std::string, std::less<>> flags;
+  if (!serve_options.listen.empty()) flags["server.listen"] = serve_options.listen;
+  ASSIGN_OR_RETURN(Settings settings, load_settings(options, std::move(flags)));
+  settings.server.allow_hosts.insert(settings.server.allow_hosts.end(),
+                                     serve_options.allow_hosts.begin(),
+                                     serve_options.allow_hosts.end());
+  ASSIGN_OR_RETURN(http::ListenAddress address, http::parse_listen(settings.server.listen));
+  // Beyond this machine there is no token: whoever reads the terminal of a server is not whoever
+  // may use it.
+  const std::string token = http::is_loopback(address.host) ? http::random_secret() : "";
+  // Only a port that was asked for here must be that very one.
+  address.port_given = !serve_options.listen.empty() && address.port_given;
+
+  std::filesystem::path web = share_folder() / "web";
+  std::error_code error;
+  if (!std::filesystem::exists(web / "index.html", error)) web.clear();
+  ASSIGN_OR_RETURN(
+      auto system,
+      System::open(settings, {.version = kVersion, .start_token = token, .web_folder = web}));
+  ASSIGN_OR_RETURN(const auto keys, system->metadata().list_keys(Context{}));
+  http::ServerOptions server_options;
+  server_options.listen = address;
+  server_options.unix_socket = socket_path(settings.data_dir);
+  server_options.has_api_key = !keys.empty();
+  if (settings.server.threads > 0) {
+    server_options.limits.handler_threads = static_cast<std::size_t>(settings.server.threads);
+  }
+  ASSIGN_OR_RETURN(auto server, http::Server::listen(server_options, system->router()));
+  system->router().set_address(server->url(), server->port());
+  server->start();
+  system->start_jobs();
+  system->warm_up();
+
+  ASSIGN_OR_RETURN(const std::string collection, first_collection(*system, settings));
+  on_ready(token.empty() ? "Listening on " + server->url() + " for API keys.\n"
+                         : ready_text(*server, token, collection));
+  std::mutex mutex;
+  std::condition_variable_any stopped;
+  std::unique_lock lock(mutex);
+  stopped.wait(lock, stop, [] { return false; });
+  server->stop();
+  return {};
+}
+
+Result<Json> config_values(const cli::GlobalOptions& options) {
+  ASSIGN_OR_RETURN(const Config config, load_config(options, {}));
+  Json values = Json::array();
+  for (const ConfigValue& value : config.describe()) {
+    values.push_back({{"key", value.key},
+                      {"value", value.value},
+                      {"source", value.source},
+                      {"description", value.doc}});
+  }
+  return Json{{"values", std::move(values)}};
+}
+
+Result<std::string> licenses() {
+  const std::filesystem::path folder = share_folder() / "licenses";
+  auto table = read_text_file(folder / "licenses.tsv");
+  auto notices = read_text_file(folder / "notices.txt");
+  if (!table.ok() || !notices.ok()) {
+    return Error(ErrorCode::not_found, "the notices are not at " + folder.native(),
+                 "Install similis again.");
+  }
+  return *table + "\n" + *notices;
+}
+
+Result<cli::Pixels> pixels(const cli::GlobalOptions& options, std::span<const std::byte> picture,
+                           std::int32_t side_max) {
+  ASSIGN_OR_RETURN(const Settings settings, load_settings(options));
+  ASSIGN_OR_RETURN(const auto workers, start_single_worker(settings));
+  DecodeJob job;
+  job.source = picture;
+  // Facts first, for the size that keeps the aspect ratio.
+  ASSIGN_OR_RETURN(auto facts, workers->decode(Context{}, job));
+  ASSIGN_OR_RETURN(const DecodedPicture head, picture_or_error(std::move(facts)));
+  const double scale =
+      std::min(1.0, static_cast<double>(side_max) / std::max({head.width_px, head.height_px, 1}));
+  Preprocess size;
+  size.width_px = std::max(1, static_cast<int>(head.width_px * scale));
+  size.height_px = std::max(1, static_cast<int>(head.height_px * scale));
+  job.request.tensors = {size};
+  ASSIGN_OR_RETURN(auto outcome, workers->decode(Context{}, job));
+  ASSIGN_OR_RETURN(DecodedPicture decoded, picture_or_error(std::move(outcome)));
+  RgbImage& image = decoded.tensors.front();
+  return cli::Pixels{image.width, image.height, std::move(image.pixels)};
+}
+
+Result<int> bench(const std::vector<std::string>& arguments) {
+  std::string program = (program_path().parent_path() / "similis-bench").native();
+  std::error_code error;
+  if (!std::filesystem::exists(program, error)) {
+    return Error(ErrorCode::not_found, "there is no " + program,
+                 "Build it: cmake --build --preset release.");
+  }
+  std::vector<char*> argv{program.data()};
+  std::vector<std::string> copies = arguments;
+  for (std::string& argument : copies) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  pid_t child = 0;
+  if (const int errnum =
+          ::posix_spawn(&child, program.c_str(), nullptr, nullptr, argv.data(), environ);
+      errnum != 0) {
+    return errno_error(errnum, "start", program);
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+}  // namespace
+
+Result<Settings> load_settings(const cli::GlobalOptions& options,
+                               std::map<std::string, std::string, std::less<>> flags) {
+  ASSIGN_OR_RETURN(const Config config, load_config(options, std::move(flags)));
+  return config.settings();
+}
+
+cli::Hooks make_hooks() {
+  cli::Hooks hooks;
+  hooks.version = kVersion;
+  hooks.connect = connect;
+  hooks.serve = serve;
+  hooks.config = config_values;
+  hooks.default_config = [] { return Config::default_file(); };
+  hooks.doctor = [](const cli::GlobalOptions& options,
+                    const std::stop_token& stop) -> Result<Json> {
+    ASSIGN_OR_RETURN(const Settings settings, load_settings(options));
+    return examine(settings, stop);
+  };
+  hooks.licenses = licenses;
+  hooks.add_model = [](const cli::GlobalOptions& options,
+                       const std::string& folder) -> Result<Json> {
+    ASSIGN_OR_RETURN(const Settings settings, load_settings(options));
+    ASSIGN_OR_RETURN(const auto info, add_model(settings, folder));
+    return Json{{"name", info.name}, {"version", info.version}, {"dimensions", info.dimensions}};
+  };
+  hooks.pixels = pixels;
+  hooks.bench = bench;
+  return hooks;
+}
+
+}  // namespace similis
