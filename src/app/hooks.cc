@@ -288,7 +288,7 @@ cli::Hooks make_hooks() {
   hooks.add_model = [](const cli::GlobalOptions& options,
                        const std::string& folder) -> Result<Json> {
     ASSIGN_OR_RETURN(const Settings settings, load_settings(options));
-    ASSIGN_OR_RETURN(const auto info, add_model(settings, folder));
+    ASSIGN_OR_RETURN(const auto info, install_model(settings, folder));
     return Json{{"name", info.name}, {"version", info.version}, {"dimensions", info.dimensions}};
   };
   hooks.pixels = pixels;

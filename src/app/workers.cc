@@ -4,7 +4,8 @@
 
 namespace similis {
 
-Result<std::unique_ptr<WorkerPool>> start_workers(const Settings& settings, const ResourcePlan& plan) {
+Result<std::unique_ptr<WorkerPool>> start_workers(const Settings& settings,
+                                                  const ResourcePlan& plan) {
   WorkerPoolOptions options;
   ASSIGN_OR_RETURN(options.worker, find_worker());
   options.workers = static_cast<int>(plan.decode_workers);
