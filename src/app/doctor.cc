@@ -151,7 +151,7 @@ void check_worker(Findings& out, const Settings& settings) {
 }
 
 void check_models(Findings& out, const Settings& settings) {
-  ModelStore models(settings);
+  ModelStore models(settings, 1);
   const auto listed = models.list();
   if (!listed.ok()) return out.problem("models", listed.error());
   std::string names;

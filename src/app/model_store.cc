@@ -1,5 +1,6 @@
 #include "app/model_store.h"
 
+#include "inference/model_registry.h"
 #include "inference/openvino.h"
 
 namespace similis {
@@ -32,38 +33,15 @@ std::int64_t bytes_below(const std::filesystem::path& folder) {
 
 }  // namespace
 
-ModelStore::ModelStore(const Settings& settings)
-    : settings_(settings), registry_(default_model_roots(settings.data_dir)) {}
-
-Result<std::shared_ptr<Embedder>> ModelStore::open(const ModelFolder& folder) {
-  if (const auto it = loaded_.find(folder.identity); it != loaded_.end()) return it->second;
-  ASSIGN_OR_RETURN(std::shared_ptr<Embedder> embedder,
-                   open_openvino(folder, openvino_options(settings_, threads_)));
-  loaded_.emplace(folder.identity, embedder);
-  return embedder;
-}
-
-Result<std::shared_ptr<Embedder>> ModelStore::load(std::string_view name) {
-  const std::lock_guard lock(mutex_);
-  ASSIGN_OR_RETURN(const ModelFolder folder,
-                   registry_.load(name.empty() ? settings_.model.name : name));
-  return open(folder);
-}
-
-Result<std::shared_ptr<Embedder>> ModelStore::load_identity(std::string_view identity,
-                                                            std::string_view name) {
-  const std::lock_guard lock(mutex_);
-  // Checking a model's hash reads all of it: not for each search.
-  if (const auto it = loaded_.find(identity); it != loaded_.end()) return it->second;
-  ASSIGN_OR_RETURN(const ModelFolder folder, registry_.load_identity(identity, name));
-  return open(folder);
-}
+ModelStore::ModelStore(const Settings& settings, std::size_t threads)
+    : models_({.roots = default_model_roots(settings.data_dir),
+               .default_model = settings.model.name,
+               .openvino = openvino_options(settings, threads)}) {}
 
 Result<std::vector<ModelProvider::Listed>> ModelStore::list() {
-  const std::lock_guard lock(mutex_);
   std::vector<Listed> out;
-  bool default_seen = false;
-  for (const ModelRegistry::Entry& entry : registry_.list()) {
+  for (const LocalModels::Listed& model : models_.list()) {
+    const ModelRegistry::Entry& entry = model.entry;
     Listed listed;
     listed.name = entry.name;
     listed.version = entry.version;
@@ -71,12 +49,8 @@ Result<std::vector<ModelProvider::Listed>> ModelStore::list() {
     listed.folder = entry.folder.native();
     listed.identity = entry.identity;
     listed.problem = entry.problem;
-    listed.loaded = loaded_.contains(entry.identity);
-    // The newest version of a name comes first and is the one the name means.
-    const bool named = settings_.model.name == entry.name ||
-                       settings_.model.name == entry.name + "@" + entry.version;
-    listed.is_default = named && !default_seen;
-    default_seen = default_seen || named;
+    listed.loaded = model.loaded;
+    listed.is_default = model.is_default;
     if (entry.card) {
       listed.licence = entry.card->licence;
       listed.source = entry.card->source;
@@ -89,24 +63,21 @@ Result<std::vector<ModelProvider::Listed>> ModelStore::list() {
   return out;
 }
 
-std::int64_t ModelStore::default_model_bytes() const {
-  for (const ModelRegistry::Entry& entry : registry_.list())
-    if (settings_.model.name == entry.name ||
-        settings_.model.name == entry.name + "@" + entry.version)
-      return entry.bytes;
+std::int64_t default_model_bytes(const Settings& settings) {
+  const std::string& name = settings.model.name;
+  for (const ModelRegistry::Entry& entry :
+       ModelRegistry(default_model_roots(settings.data_dir)).list())
+    if (name == entry.name || name == entry.name + "@" + entry.version) return entry.bytes;
   return 0;
 }
 
-std::int64_t ModelStore::bytes_in_data_directory() const {
-  return bytes_below(settings_.data_dir / "models") + bytes_below(compiled_folder(settings_));
+std::int64_t model_bytes_on_disk(const Settings& settings) {
+  return bytes_below(settings.data_dir / "models") + bytes_below(compiled_folder(settings));
 }
 
 Result<ModelInfo> install_model(const Settings& settings, const std::filesystem::path& folder) {
-  const ModelTrial trial = [](const ModelFolder& model) {
-    return try_model(model, OpenVinoOptions{});
-  };
   ASSIGN_OR_RETURN(const ModelFolder installed,
-                   add_model(folder, settings.data_dir / "models", trial));
+                   add_model(folder, settings.data_dir / "models", try_model));
   return installed.info();
 }
 

@@ -1,45 +1,38 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
-#include <map>
-#include <memory>
-#include <mutex>
-#include <string>
 
 #include "config/settings.h"
-#include "inference/model_registry.h"
+#include "inference/local_models.h"
 #include "services/model_provider.h"
 
 namespace similis {
 
-/// The models of this machine, run by OpenVINO in this process. A model is loaded when it is first
-/// asked for and stays.
+/// The models of this machine as the services see them.
 class ModelStore final : public ModelProvider {
  public:
-  explicit ModelStore(const Settings& settings);
+  /// `threads` for inference in all.
+  ModelStore(const Settings& settings, std::size_t threads);
 
-  Result<std::shared_ptr<Embedder>> load(std::string_view name) override;
+  Result<std::shared_ptr<Embedder>> load(std::string_view name) override {
+    return models_.load(name);
+  }
   Result<std::shared_ptr<Embedder>> load_identity(std::string_view identity,
-                                                  std::string_view name) override;
+                                                  std::string_view name) override {
+    return models_.load_identity(identity, name);
+  }
   Result<std::vector<Listed>> list() override;
 
-  /// Threads for inference; before the first load.
-  void set_threads(std::size_t threads) { threads_ = threads; }
-  /// Size of the default model's file; 0 when it is not installed.
-  [[nodiscard]] std::int64_t default_model_bytes() const;
-  /// What the data directory holds of models and their compiled forms.
-  [[nodiscard]] std::int64_t bytes_in_data_directory() const;
-
  private:
-  Result<std::shared_ptr<Embedder>> open(const ModelFolder& folder);
-
-  const Settings settings_;
-  const ModelRegistry registry_;
-  std::size_t threads_ = 0;
-  std::mutex mutex_;
-  std::map<std::string, std::shared_ptr<Embedder>, std::less<>> loaded_;  // by identity
+  LocalModels models_;
 };
 
+/// Size of the default model's files; 0 when it is not installed.
+std::int64_t default_model_bytes(const Settings& settings);
+/// What the data directory holds of models and their compiled forms.
+std::int64_t model_bytes_on_disk(const Settings& settings);
 /// Checks the model in `folder`, completes its card and copies it into the data directory.
 Result<ModelInfo> install_model(const Settings& settings, const std::filesystem::path& folder);
 

@@ -78,10 +78,9 @@ Result<std::unique_ptr<System>> System::open(const Settings& settings, SystemOpt
   Parts& p = *system->parts_;
   const std::filesystem::path& data = settings.data_dir;
 
-  p.models = std::make_unique<ModelStore>(settings);
   ASSIGN_OR_RETURN(p.plan,
-                   plan_resources(settings, machine_facts(), p.models->default_model_bytes()));
-  p.models->set_threads(static_cast<std::size_t>(p.plan.model_threads));
+                   plan_resources(settings, machine_facts(), default_model_bytes(settings)));
+  p.models = std::make_unique<ModelStore>(settings, static_cast<std::size_t>(p.plan.model_threads));
   ASSIGN_OR_RETURN(p.metadata, open_sqlite_metadata({.file = data / "similis.db"}));
   ASSIGN_OR_RETURN(p.vectors, open_embedded_vectors(
                                   {.directory = data,
@@ -169,7 +168,7 @@ Result<wire::DiskDoc> System::disk(const Context& ctx) {
                {"vectors", vectors},
                {"uploads", uploads.bytes},
                {"database", database},
-               {"models", p.models->bytes_in_data_directory()}};
+               {"models", model_bytes_on_disk(settings_)}};
   for (const wire::ShareDoc& part : out.parts) out.used_bytes += part.bytes;
   std::error_code error;
   const auto space = std::filesystem::space(directory_.path(), error);
