@@ -82,7 +82,8 @@ class OwnedTransport final : public Transport {
 
  private:
   OwnedTransport(std::unique_ptr<System> system, std::unique_ptr<http::Server> server)
-      : local_(std::move(system)), server_(std::move(server)) {}
+      : system_(std::move(system)), local_(system_->router()), server_(std::move(server)) {}
+  std::unique_ptr<System> system_;
   LocalTransport local_;
   std::unique_ptr<http::Server> server_;  // ends before the router it asks
 };
