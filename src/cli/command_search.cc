@@ -135,13 +135,15 @@ Result<int> run_search(Session& session, const SearchOptions& options, const Hoo
     return about_picture ? error.with_context("cannot search by " + query.name) : error;
   }
   const Json& answer = *found;
+  const std::string stored_name = text_of(answer.value("query", Json::object()), "name");
+  const std::string shown = query.bytes.empty() && !stored_name.empty() ? stored_name : query.name;
   const Json& hits = answer["hits"];
   const bool any = count_of(answer, "above_cutoff_count") > 0 && !hits.empty();
   const int code = any ? kExitOk : kExitNoMatch;
 
   if (!options.html.empty() || options.open) {
     ASSIGN_OR_RETURN(const std::string file,
-                     write_contact_sheet(session, answer, query.name, query.bytes, options.html));
+                     write_contact_sheet(session, answer, shown, query.bytes, options.html));
     if (options.open) TRY(open_in_browser(file));
     if (!session.options().quiet) print_err("Written: " + printable(file) + "\n");
   }
@@ -152,7 +154,7 @@ Result<int> run_search(Session& session, const SearchOptions& options, const Hoo
   } else if (!any) {
     print_out(render_no_match(answer, session.out()));
   } else {
-    print_out(render_search(answer, query.name, session.out(), session.out().is_terminal));
+    print_out(render_search(answer, shown, session.out(), session.out().is_terminal));
   }
   if (options.show && !hits.empty()) TRY(show_pictures(session, answer, query.bytes, hooks));
   return code;

@@ -76,7 +76,8 @@ std::string collection_block(const Json& collection, bool named, const Terminal&
                          : Json();
   if (model.is_object() && !text_of(model, "name").empty()) {
     char cutoff[32];
-    std::snprintf(cutoff, sizeof cutoff, "cut-off %.2f", number_of(model, "cutoff"));
+    std::snprintf(cutoff, sizeof cutoff, "cut-off %.2f",
+                  number_of(model.value("calibration", Json::object()), "cutoff"));
     out +=
         line("model",
              joined({printable(text_of(model, "name")) + " " + printable(text_of(model, "version")),

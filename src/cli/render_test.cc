@@ -159,7 +159,7 @@ TEST(RenderStatus, FitsWithHostileFoldersAndFailures) {
           {"version", "1.0"},
           {"dimensions", 1280},
           {"precision", "f32"},
-          {"cutoff", 0.6}}},
+          {"calibration", {{"cutoff", 0.6}}}}},
         {"index",
          {{"kind", "flat"},
           {"vectors", 8674},
