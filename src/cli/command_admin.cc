@@ -83,9 +83,13 @@ Result<int> run_status(Session& session, const StatusOptions& options) {
   return kExitOk;
 }
 
-Result<int> run_verify(Session& session) {
-  ASSIGN_OR_RETURN(Json job, session.call("POST", "/api/v1/verify"));
-  const std::string target = "/api/v1/jobs/" + text_of(job, "id");
+namespace {
+
+/// Verifies one collection and waits for the end: the finished job with its findings.
+Result<Json> verified(Session& session, const std::string& collection) {
+  ASSIGN_OR_RETURN(const Json started,
+                   session.call("POST", "/api/v1/collections/" + collection + "/verify"));
+  const std::string target = "/api/v1/jobs/" + text_of(started, "id");
   ApiRequest request;
   request.target = target + "/events";
   request.headers.emplace_back("Accept", "text/event-stream");
@@ -93,27 +97,43 @@ Result<int> run_verify(Session& session) {
                    session.transport().stream(session.context(), request,
                                               [](const ServerSentEvent&) { return true; }));
   if (head.status != 200) return error_of(head);
-  ASSIGN_OR_RETURN(job, session.call("GET", target));
-  if (session.options().json) {
-    print_json(job);
-  } else if (text_of(job, "state") == "failed") {
-    const Json error = job.value("error", Json::object());
-    return Error(error_code_from_name(text_of(error, "code")), text_of(error, "detail"),
-                 text_of(error, "hint"));
-  } else {
+  return session.call("GET", target);
+}
+
+}  // namespace
+
+Result<int> run_verify(Session& session) {
+  ASSIGN_OR_RETURN(const Json answer, session.call("GET", "/api/v1/collections"));
+  Json jobs = Json::array();
+  std::size_t found = 0;
+  for (const Json& collection : answer["collections"]) {
+    ASSIGN_OR_RETURN(Json job, verified(session, text_of(collection, "name")));
+    if (text_of(job, "state") == "failed") {
+      const Json error = job.value("error", Json::object());
+      return Error(error_code_from_name(text_of(error, "code")), text_of(error, "detail"),
+                   text_of(error, "hint"));
+    }
+    if (text_of(job, "state") != "done") {
+      return Error(ErrorCode::cancelled, "the check was " + text_of(job, "state"),
+                   "Start it again: similis verify");
+    }
     const Json findings = job.value("findings", Json::array());
+    found += findings.size();
     for (const Json& finding : findings) {
+      if (session.options().json) break;
       const std::string text = finding.is_string() ? finding.get<std::string>() : finding.dump();
       print_out(wrapped("  " + printable(text), session.out().columns) + "\n");
     }
-    print_out(findings.empty()
-                  ? "Everything stored is as it was written.\n"
-                  : counted(static_cast<std::int64_t>(findings.size()), "finding", "findings") +
-                        ".\n");
+    jobs.push_back(std::move(job));
   }
-  const bool clean =
-      job.value("findings", Json::array()).empty() && text_of(job, "state") == "done";
-  return clean ? kExitOk : kExitNoMatch;
+  if (session.options().json) {
+    print_json(Json{{"jobs", jobs}});
+  } else {
+    print_out(found == 0
+                  ? "Everything stored is as it was written.\n"
+                  : counted(static_cast<std::int64_t>(found), "finding", "findings") + ".\n");
+  }
+  return found == 0 ? kExitOk : kExitNoMatch;
 }
 
 Result<int> run_jobs(Session& session, const std::string& action, const std::string& id) {

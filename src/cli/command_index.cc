@@ -9,6 +9,7 @@
 #include "cli/render_job.h"
 #include "cli/text.h"
 #include "wire/error_table.h"
+#include "wire/requests.h"
 
 namespace similis::cli {
 namespace {
@@ -170,13 +171,16 @@ Result<int> run_index(Session& session, const IndexOptions& options) {
   int code = kExitOk;
   std::int64_t failed = 0;
   for (const std::string& folder : folders) {
-    Json body{{"path", folder},
-              {"hidden", options.hidden},
-              {"watch", options.watch},
-              {"retry_failed", options.retry_failed}};
-    if (!options.model.empty()) body["model"] = options.model;
-    ASSIGN_OR_RETURN(Json job,
-                     session.call("POST", "/api/v1/collections/" + collection + "/builds", &body));
+    ApiRequest start;
+    start.method = "POST";
+    start.target = "/api/v1/collections/" + collection + "/builds";
+    start.headers.emplace_back("Content-Type", "application/json");
+    start.body = wire::build_request_json({.path = folder,
+                                           .options = {.hidden = options.hidden,
+                                                       .retry_failed = options.retry_failed,
+                                                       .watch = options.watch},
+                                           .model = options.model});
+    ASSIGN_OR_RETURN(Json job, session.call(start));
     if (!session.options().json && !session.options().quiet && session.err().is_terminal) {
       print_err(shorten_middle("Collection " + collection + std::string(session.err().dot()) +
                                    printable(folder),

@@ -80,6 +80,7 @@ struct SearchResponse {
   std::int32_t query_height = 0;
   std::int64_t epoch = 0;
   CacheState cache = CacheState::off;
+  bool exact = true;       // every score was computed on the stored vector
   std::int64_t reads = 0;  // requests to the disk
   std::int64_t bytes_read = 0;
   std::vector<Trace::Stage> timings;  // stages in ms, "total" last

@@ -106,7 +106,6 @@ void add_security_headers(Response& response, Audience audience) {
                   "'self'; base-uri 'none'; frame-ancestors 'none'");
       break;
     case Audience::api:
-    case Audience::picture:
       headers.set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox");
       break;
   }

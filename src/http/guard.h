@@ -27,9 +27,8 @@ Status check_origin(const RequestHead& head, const std::vector<std::string>& all
 
 /// What an answer is for, which decides its security headers.
 enum class Audience : std::uint8_t {
-  page,     // a document or its parts
-  api,      // JSON, events, text
-  picture,  // bytes of a picture, not necessarily ours
+  page,  // a document or its parts
+  api,   // JSON, events, text, pictures
 };
 void add_security_headers(Response& response, Audience audience);
 

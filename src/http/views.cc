@@ -160,7 +160,8 @@ wire::SearchDoc search_doc(const SearchRequest& request, const SearchResponse& r
     out.score = hit.score;
     out.band = wire::band_word(view.collection.calibration, hit.score);
     out.above_cutoff = hit.above_cutoff;
-    if (request.collapse_identical) out.identical_count = hit.identical_count;
+    if (request.collapse_identical || hit.identical_count > 0)
+      out.identical_count = hit.identical_count;
     doc.hits.push_back(std::move(out));
   }
   if (!response.query_name.empty()) doc.query.name = wire::display_text(response.query_name);
@@ -176,7 +177,7 @@ wire::SearchDoc search_doc(const SearchRequest& request, const SearchResponse& r
   doc.histogram = {response.histogram.from, response.histogram.to, response.histogram.counts};
   for (const Trace::Stage& stage : response.timings)
     doc.timings_ms.emplace_back(stage.name, stage.ms);
-  doc.stats = {response.reads, response.bytes_read, response.cache};
+  doc.stats = {response.reads, response.bytes_read, response.cache, response.exact};
   if (!response.next_cursor.empty()) doc.next_cursor = response.next_cursor;
   doc.epoch = response.epoch;
   return doc;

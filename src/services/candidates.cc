@@ -9,7 +9,7 @@
 namespace similis {
 namespace {
 
-constexpr std::uint32_t kFormatVersion = 1;
+constexpr std::uint32_t kFormatVersion = 2;
 constexpr std::size_t kBins = 40;
 constexpr std::size_t kKeyDigits = 32;
 constexpr std::size_t kCandidatesMax = 1000;
@@ -23,6 +23,7 @@ std::string Candidates::serialise() const {
   out.put(epoch);
   out.put(total);
   out.put(cutoff);
+  out.put(static_cast<std::uint8_t>(exact ? 1 : 0));
   out.put_text(query_name);
   out.put(query_width);
   out.put(query_height);
@@ -48,6 +49,7 @@ bool Candidates::parse(std::string_view bytes, Candidates& out) {
   out.epoch = in.get<std::int64_t>();
   out.total = in.get<std::int64_t>();
   out.cutoff = in.get<double>();
+  out.exact = in.get<std::uint8_t>() != 0;
   out.query_name = in.get_text();
   out.query_width = in.get<std::int32_t>();
   out.query_height = in.get<std::int32_t>();

@@ -23,6 +23,7 @@ struct Candidates {
   std::int64_t epoch = 0;
   std::int64_t total = 0;  // ready pictures in the collection
   double cutoff = 0;
+  bool exact = true;  // every score was computed on the stored vector
   std::vector<ClassScore> classes;
   std::string query_name;
   std::int32_t query_width = 0;

@@ -130,6 +130,7 @@ struct QueryService::Impl {
                        ports.vectors.search(ctx, index.id, std::span(&search, 1)));
       for (const ScoredId& hit : answers.front().hits)
         out.entries.push_back({hit.id, hit.score, 0});
+      out.exact = answers.front().exact;
       response.reads = answers.front().reads;
       response.bytes_read = answers.front().bytes_read;
     }
@@ -170,6 +171,7 @@ struct QueryService::Impl {
     response.candidates = static_cast<std::int64_t>(entries.size());
     response.above_cutoff = candidates.above_cutoff();
     response.cutoff = candidates.cutoff;
+    response.exact = candidates.exact;
     response.histogram = candidates.histogram();
     response.classes = candidates.classes;
     response.query_name = candidates.query_name;

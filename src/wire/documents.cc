@@ -108,6 +108,7 @@ void describe(A& a, X& x) {
   a.field("reads", x.reads);
   a.field("bytes_read", x.bytes_read);
   a.field("cache", x.cache);
+  a.field("exact", x.exact);
 }
 
 template <typename A, Of<SearchDoc> X>

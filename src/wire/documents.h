@@ -93,6 +93,7 @@ struct SearchStatsDoc {
   std::int64_t reads = 0;
   std::int64_t bytes_read = 0;
   CacheState cache = CacheState::off;
+  bool exact = true;
 };
 
 struct SearchDoc {
