@@ -3,16 +3,6 @@
 namespace similis::sql {
 namespace {
 
-/// A random-looking number of 0 .. 2^31 - 2 for `sort=random`: the finaliser of splitmix64
-/// (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014) over the id.
-std::int64_t shuffle_of(ImageId id) {
-  auto x = static_cast<std::uint64_t>(id) + 0x9E3779B97F4A7C15u;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-  x ^= x >> 31;
-  return static_cast<std::int64_t>(x % 2147483647u);
-}
-
 const std::string& select_images() {
   static const std::string text = "SELECT " + column_list<ImageRecord>() + " FROM image WHERE ";
   return text;
@@ -53,7 +43,6 @@ ImageRecord new_image(CollectionChange& change, FolderId folder, std::string_vie
   record.collection_id = change.record().id;
   if (folder != 0) record.folder_id = folder;
   record.name = name;
-  record.shuffle = shuffle_of(record.id);
   record.added_at = now_s();
   return record;
 }

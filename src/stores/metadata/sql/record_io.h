@@ -13,14 +13,16 @@
 /// Reading and writing whole records (records.h) by key, checksum included.
 namespace similis::sql {
 
-/// Feeds a column into a row's checksum: its type, its length where that varies, its bytes.
+/// Gathers a row's columns for its checksum: of each its type, its length where that varies, its
+/// bytes. One pass over all of them is several times faster than one for each.
 class RowChecksum {
  public:
+  RowChecksum() { bytes_.reserve(kUsualBytes); }
   void add(std::int64_t value) { add_fixed('i', value); }
   void add(double value) { add_fixed('r', value); }
   void add(const std::string& value) {
     add_fixed('t', static_cast<std::uint64_t>(value.size()));
-    crc_ = crc32c(std::as_bytes(std::span(value)), crc_);
+    bytes_ += value;
   }
   template <typename T>
   void add(const std::optional<T>& value) {
@@ -30,18 +32,18 @@ class RowChecksum {
       add_fixed('n', std::uint64_t{0});
     }
   }
-  [[nodiscard]] std::int64_t value() const { return crc_; }
+  [[nodiscard]] std::int64_t value() const { return crc32c(std::as_bytes(std::span(bytes_))); }
 
  private:
   template <typename T>
   void add_fixed(char type, T value) {
-    std::byte bytes[9];
     static_assert(sizeof value == 8);
-    bytes[0] = static_cast<std::byte>(type);
-    std::memcpy(bytes + 1, &value, 8);
-    crc_ = crc32c(bytes, crc_);
+    char field[9] = {type};
+    std::memcpy(field + 1, &value, 8);
+    bytes_.append(field, sizeof field);
   }
-  std::uint32_t crc_ = 0;
+  static constexpr std::size_t kUsualBytes = 512;
+  std::string bytes_;
 };
 
 template <typename R>

@@ -124,23 +124,22 @@ struct ImageRecord {
   MaybeReal gps_longitude;
   Text thumbnail_type;
   Int tag_count = 0;
-  Int shuffle = 0;  // random, 0 .. 2^31 - 2: what `sort=random` permutes
   Int added_at = 0;
 
   static constexpr std::string_view kTable = "image";
   static constexpr std::size_t kKeys = 1;
-  static constexpr std::array<std::string_view, 23> kColumns{
+  static constexpr std::array<std::string_view, 22> kColumns{
       "id",           "collection_id",   "folder_id",       "name",          "upload_hash",
       "removing",     "mtime_ns",        "date_s",          "size_bytes",    "format",
       "content_hash", "content_version", "perceptual_hash", "width",         "height",
       "taken_at",     "camera",          "gps_latitude",    "gps_longitude", "thumbnail_type",
-      "tag_count",    "shuffle",         "added_at"};
+      "tag_count",             "added_at"};
   template <typename Self>
   static auto tie(Self& s) {
     return std::tie(s.id, s.collection_id, s.folder_id, s.name, s.upload_hash, s.removing,
                     s.mtime_ns, s.date_s, s.size_bytes, s.format, s.content_hash, s.content_version,
                     s.perceptual_hash, s.width, s.height, s.taken_at, s.camera, s.gps_latitude,
-                    s.gps_longitude, s.thumbnail_type, s.tag_count, s.shuffle, s.added_at);
+                    s.gps_longitude, s.thumbnail_type, s.tag_count, s.added_at);
   }
   auto fields() { return tie(*this); }
   auto fields() const { return tie(*this); }

