@@ -98,6 +98,27 @@ std::vector<ImageId> MetadataStoreSuite::list(ListRequest request) {
   return ids;
 }
 
+Job MetadataStoreSuite::make_job(const std::string& root) {
+  return value_of(store().create_job(ctx_, JobKind::build, collection_, root, {})).job;
+}
+
+Result<Job> MetadataStoreSuite::claim(JobId id, const std::string& owner, std::int64_t lease_s) {
+  return store().claim_job(ctx_, id, owner, lease_s);
+}
+
+Result<Job> MetadataStoreSuite::report(JobId id, const std::string& owner, JobState state,
+                                       int done) {
+  JobUpdate update;
+  update.state = state;
+  update.counters.ready = done;
+  update.worked_s = done / 2.0;
+  return store().update_job(ctx_, id, owner, update, kLease_s);
+}
+
+Result<Job> MetadataStoreSuite::ask(JobId id, JobState state) {
+  return store().set_job_state(ctx_, id, state);
+}
+
 namespace {
 
 // ---- collections and indexes

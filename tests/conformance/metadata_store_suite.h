@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "conformance/expect.h"
 #include "stores/metadata/metadata_store.h"
 
 namespace similis {
@@ -52,6 +53,12 @@ class MetadataStoreSuite : public testing::TestWithParam<MetadataBackendFactory>
   WriteToken token();
   std::vector<ImageId> list(ListRequest request);  // all pages, `request.limit` rows each
 
+  static constexpr std::int64_t kLease_s = 60;
+  Job make_job(const std::string& root = "/pictures");
+  Result<Job> claim(JobId id, const std::string& owner, std::int64_t lease_s = kLease_s);
+  Result<Job> report(JobId id, const std::string& owner, JobState state, int done = 0);
+  Result<Job> ask(JobId id, JobState state);
+
   Context ctx_;
   CollectionId collection_ = 0;
   IndexId index_ = 0;
@@ -60,24 +67,5 @@ class MetadataStoreSuite : public testing::TestWithParam<MetadataBackendFactory>
  private:
   std::unique_ptr<MetadataBackend> backend_;
 };
-
-/// The value, or a failed test and a value made up.
-template <typename T>
-T value_of(Result<T> result) {
-  if (result.ok()) return std::move(result).value();
-  ADD_FAILURE() << error_code_name(result.error().code) << ": " << result.error().message;
-  return T{};
-}
-
-MATCHER(IsOk, "") {
-  if (arg.ok()) return true;
-  *result_listener << error_code_name(arg.error().code) << ": " << arg.error().message;
-  return false;
-}
-MATCHER_P(FailsWith, code, "") {
-  if (arg.ok()) return false;
-  *result_listener << error_code_name(arg.error().code) << ": " << arg.error().message;
-  return arg.error().code == code && !arg.error().message.empty();
-}
 
 }  // namespace similis

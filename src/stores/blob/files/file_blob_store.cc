@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <ctime>
 #include <mutex>
@@ -94,19 +96,25 @@ class FileBlobStore final : public BlobStore {
       return {};
     }
     // With erase_aged, under one lock: a blob that was found here cannot be erased as an old one.
-    const std::lock_guard lock(uploads_mutex_);
-    if (const auto existing = find(kind, key)) {
+    const std::lock_guard lock(lock_of(key));
+    const auto existing = find(kind, key);
+    if (existing && holds(existing->path, bytes)) {
       if (::utimensat(AT_FDCWD, existing->path.c_str(), nullptr, 0) != 0) {
         return errno_error(errno, "touch", existing->path.native());
       }
-      return {};
+      // The process that wrote it may have died before its name was safe.
+      TRY(sync_directory(path.parent_path()));
+      return sync_parents(path, key);
     }
-    const fs::path outer = path.parent_path().parent_path();
-    TRY(make_directories(path.parent_path()));
+    if (::access(path.parent_path().c_str(), F_OK) != 0) {
+      synced_[folder_number(key)] = false;
+      TRY(make_directories(path.parent_path()));
+    }
     TRY(publish_file(path, bytes));
-    // The folders may be new: their own entries must survive, too.
-    TRY(sync_directory(outer));
-    return sync_directory(outer.parent_path());
+    TRY(sync_parents(path, key));
+    // What was there under this key was damaged, or had another type's name.
+    if (existing && existing->path != path) ::unlink(existing->path.c_str());
+    return {};
   }
 
   Result<Blob> get(const Context& ctx, BlobKind kind, const ContentHash& key) override {
@@ -114,7 +122,10 @@ class FileBlobStore final : public BlobStore {
     const auto found = find(kind, key);
     if (!found) return absent(kind, key);
     auto bytes = read_file(found->path);
-    if (!bytes.ok()) return std::move(bytes).error();
+    if (!bytes.ok()) {
+      if (bytes.error().code == ErrorCode::not_found) return absent(kind, key);  // just now erased
+      return std::move(bytes).error();
+    }
     if (kind == BlobKind::upload) {
       ASSIGN_OR_RETURN(const ContentHash hash, sha256(*bytes));
       if (hash != key) {
@@ -138,7 +149,7 @@ class FileBlobStore final : public BlobStore {
   Status erase_aged(const Context& ctx, BlobKind kind, const ContentHash& key,
                     std::int64_t age_min_s) override {
     TRY(ctx.check());
-    const std::lock_guard lock(uploads_mutex_);
+    const std::lock_guard lock(lock_of(key));
     for (const Type& type : kTypes) {
       const fs::path path = path_of(kind, key, type);
       struct stat info{};
@@ -210,9 +221,38 @@ class FileBlobStore final : public BlobStore {
   [[nodiscard]] std::optional<Found> find(BlobKind kind, const ContentHash& key) const {
     for (const Type& type : kTypes) {
       fs::path path = path_of(kind, key, type);
-      if (::access(path.c_str(), F_OK) == 0) return Found{std::move(path), &type};
+      struct stat info{};
+      if (::stat(path.c_str(), &info) != 0) continue;
+      // A thumbnail is not synced: after a power cut it may be a name without bytes.
+      if (kind == BlobKind::thumbnail && info.st_size == 0) continue;
+      return Found{std::move(path), &type};
     }
     return std::nullopt;
+  }
+
+  /// True when the file holds exactly these bytes: a damaged one is to be written again.
+  static bool holds(const fs::path& path, std::span<const std::byte> bytes) {
+    const auto stored = read_file(path);
+    return stored.ok() && std::equal(stored->begin(), stored->end(), bytes.begin(), bytes.end());
+  }
+
+  std::mutex& lock_of(const ContentHash& key) {
+    return locks_[static_cast<std::size_t>(key[2]) % locks_.size()];
+  }
+
+  static std::size_t folder_number(const ContentHash& key) {
+    return static_cast<std::size_t>(key[0]) * 256 + static_cast<std::size_t>(key[1]);
+  }
+
+  /// Makes the entries of the folders above an upload's own durable, once for each.
+  Status sync_parents(const fs::path& path, const ContentHash& key) {
+    std::atomic<bool>& synced = synced_[folder_number(key)];
+    if (synced) return {};
+    const fs::path outer = path.parent_path().parent_path();
+    TRY(sync_directory(outer));
+    TRY(sync_directory(outer.parent_path()));
+    synced = true;
+    return {};
   }
 
   static Error absent(BlobKind kind, const ContentHash& key) {
@@ -221,8 +261,8 @@ class FileBlobStore final : public BlobStore {
                                       to_hex(key)};
   }
 
-  /// Calls `visit` with each blob until it returns false. Files that are not blobs (a temporary one
-  /// of a process that died) are removed when they are a day old.
+  /// Calls `visit` with each blob until it returns false. Temporary files that a process left when
+  /// it died are removed when they are a day old; files of others are left alone.
   template <typename Visit>
   Status walk(const Context& ctx, BlobKind kind, const Visit& visit) const {
     std::error_code error;
@@ -235,7 +275,8 @@ class FileBlobStore final : public BlobStore {
       ContentHash key{};
       if (type_of_extension(it->path().extension().native()) == nullptr ||
           !from_hex(it->path().stem().native(), key)) {
-        if (::time(nullptr) - info.st_mtime > 86'400) ::unlink(it->path().c_str());
+        const bool is_temporary = it->path().extension().native().starts_with(".tmp");
+        if (is_temporary && ::time(nullptr) - info.st_mtime > 86'400) ::unlink(it->path().c_str());
         continue;
       }
       if (!visit(key, it->path(), info)) return {};
@@ -245,13 +286,17 @@ class FileBlobStore final : public BlobStore {
   }
 
   const fs::path directory_;
-  std::mutex uploads_mutex_;
+  // Writers of one key exclude each other; those of different keys rarely meet (an upload waits for
+  // the disk under its lock).
+  std::array<std::mutex, 64> locks_;
+  std::vector<std::atomic<bool>> synced_ = std::vector<std::atomic<bool>>(256 * 256);
 };
 
 }  // namespace
 
 Result<std::unique_ptr<BlobStore>> open_file_blobs(const FileBlobOptions& options) {
   for (const char* name : {"blobs", "thumbs"}) TRY(make_directories(options.directory / name));
+  TRY(sync_directory(options.directory));
   return std::unique_ptr<BlobStore>(std::make_unique<FileBlobStore>(options.directory));
 }
 

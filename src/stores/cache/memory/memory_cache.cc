@@ -32,7 +32,9 @@ class MemoryCache final : public Cache {
 
   void put(const Context&, std::string_view key, std::string value,
            std::chrono::seconds ttl) override {
-    const auto expires = ttl.count() > 0 ? Clock::now() + ttl : Clock::time_point::max();
+    // Beyond a century the clock's range would overflow, and nobody waits to see.
+    const bool forever = ttl.count() <= 0 || ttl > std::chrono::years(100);
+    const auto expires = forever ? Clock::time_point::max() : Clock::now() + ttl;
     Entry entry{std::string(key), std::move(value), expires};
     const std::lock_guard lock(mutex_);
     if (const auto it = by_key_.find(key); it != by_key_.end()) remove(it->second);

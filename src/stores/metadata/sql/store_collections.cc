@@ -55,8 +55,8 @@ std::vector<std::string> collection_names(Connection& c) {
 [[noreturn]] void fail_unknown(Connection& c, std::string_view name) {
   const auto names = collection_names(c);
   std::string hint = "Index a folder first: similis index DIR.";
-  if (const auto near = nearest_name(name, names); !near.empty()) {
-    hint = "Did you mean \"" + near + "\"?";
+  if (auto near = did_you_mean(name, names); !near.empty()) {
+    hint = std::move(near);
   } else if (!names.empty()) {
     constexpr std::size_t kNamesShown = 10;
     hint = "There are:";

@@ -93,16 +93,6 @@ Job save(Connection& c, JobRecord& record) {
   return to_job(c, record);
 }
 
-/// The owner's wish meets what others asked for since its last report.
-JobState settled(JobState row, JobState wish) {
-  if (row == JobState::cancelled) return row;
-  // Nobody asks a job to do nothing: a pause that its owner has not seen yet stays until it ends.
-  if (row == JobState::paused && !is_finished(wish)) return row;
-  // Paused and resumed while the owner was still stopping: the job waits for its next owner.
-  if (row == JobState::queued && wish == JobState::paused) return row;
-  return wish;
-}
-
 }  // namespace
 
 Result<MetadataStore::NewJob> SqlMetadataStore::create_job(const Context& ctx, JobKind kind,
@@ -184,7 +174,9 @@ Result<Job> SqlMetadataStore::update_job(const Context& ctx, JobId id, std::stri
                (record.owner.empty() ? "nobody's" : "worked on by " + record.owner) + " now");
     }
     const std::int64_t now = now_s();
-    const JobState state = settled(state_of(record), update.state);
+    // What others asked for since the last report holds against what the owner reports.
+    const bool asked = state_of(record) != JobState::running;
+    const JobState state = asked ? state_of(record) : update.state;
     record.state = static_cast<Int>(state);
     set_counters(record, update.counters);
     record.worked_s = update.worked_s;
@@ -193,8 +185,7 @@ Result<Job> SqlMetadataStore::update_job(const Context& ctx, JobId id, std::stri
       record.error = update.error->message;
       record.error_hint = update.error->hint;
     }
-    // An owner that reports anything but work has stopped working.
-    if (update.state == JobState::running) {
+    if (state == JobState::running) {
       record.lease_until = now + lease_s;
     } else {
       release(record);
