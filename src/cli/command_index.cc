@@ -167,7 +167,7 @@ Result<int> run_index(Session& session, const IndexOptions& options) {
     ASSIGN_OR_RETURN(std::string path, absolute_folder(folder));
     folders.push_back(std::move(path));
   }
-  ASSIGN_OR_RETURN(const std::string collection, session.collection(options.collection));
+  ASSIGN_OR_RETURN(const std::string collection, session.collection_to_fill(options.collection));
   int code = kExitOk;
   std::int64_t failed = 0;
   for (const std::string& folder : folders) {

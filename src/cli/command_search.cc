@@ -49,6 +49,9 @@ Result<std::string> read_picture(const std::string& path) {
     return Error(ErrorCode::not_found, "there is no file " + path,
                  "Give a picture's path, - or id:NUMBER.");
   }
+  if (text.ok() && text->empty()) {
+    return Error(ErrorCode::unsupported_media, path + " is empty", "Give a picture.");
+  }
   return text;
 }
 

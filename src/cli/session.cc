@@ -49,9 +49,18 @@ Result<std::string> Session::collection(const std::string& asked) {
     if (name == "pictures") return name;
     list += (list.empty() ? "" : ", ") + name;
   }
-  if (names.empty()) return std::string("pictures");
+  if (names.empty()) {
+    return Error(ErrorCode::conflict, "nothing is indexed yet",
+                 "Index a folder first: similis index DIR.");
+  }
   return Error(ErrorCode::invalid_argument, "there are several collections: " + list,
                "Name one with --collection.");
+}
+
+Result<std::string> Session::collection_to_fill(const std::string& asked) {
+  auto found = collection(asked);
+  if (!found.ok() && found.error().code == ErrorCode::conflict) return std::string("pictures");
+  return found;
 }
 
 Error error_of(const ApiResponse& response) {

@@ -36,6 +36,8 @@ class Session {
   /// there is, else "pictures". invalid_argument lists them when there are several and none is
   /// called "pictures".
   Result<std::string> collection(const std::string& asked);
+  /// The same for a command that makes the collection when there is none.
+  Result<std::string> collection_to_fill(const std::string& asked);
 
   Transport& transport() { return *transport_; }
   [[nodiscard]] const GlobalOptions& options() const { return options_; }

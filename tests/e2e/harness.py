@@ -93,6 +93,8 @@ class Similis(unittest.TestCase):
         if code is not None:
             self.assertEqual(done.returncode, code, f"similis {arguments}\nstdout: {out}\nstderr: {err}")
         for line in (out + err).splitlines():
+            if arguments[0] in ("completion", "licenses"):
+                break
             if not line.lstrip().startswith(("{", '"', "}", "]")):
                 self.assertLessEqual(len(line), 100, line)
         return out, err

@@ -65,5 +65,45 @@ TEST(EmbeddedVectorStore, KeepsVectorsAndAttributesAcrossOpening) {
   EXPECT_EQ(*(*store)->max_id(ctx), 0);
 }
 
+/// Dead rows have no attributes on disk any more: neither a checkpoint nor opening may stumble over
+/// them.
+TEST(EmbeddedVectorStore, OpensAfterRowsWereReplacedErasedAndChanged) {
+  const TemporaryFolder folder;
+  const Context ctx;
+  const std::vector<float> vector(16, 1.0F);
+  const auto upsert = [&](VectorStore& store, ImageId id, const std::string& place) {
+    VectorUpsert item{id, vector, {}};
+    item.attributes.folder = place;
+    ASSERT_TRUE(store.upsert(ctx, 1, std::span(&item, 1)).ok());
+  };
+  for (int round = 0; round < 4; ++round) {
+    auto store = open_embedded_vectors({.directory = folder.path()});
+    ASSERT_TRUE(store.ok()) << store.error().message;
+    if (round == 0) {
+      ASSERT_TRUE((*store)->create_index(ctx, 1, 1, 16).ok());
+      for (ImageId id = 1; id <= 6; ++id) upsert(**store, id, "/a");
+    }
+    const auto stats = (*store)->stats(ctx, 1);
+    ASSERT_TRUE(stats.ok()) << stats.error().message;
+    upsert(**store, 2, "/b" + std::to_string(round));
+    AttributeUpdate change{3, {}};
+    change.attributes.folder = "/c" + std::to_string(round);
+    ASSERT_TRUE((*store)->update_attributes(ctx, 1, std::span(&change, 1)).ok());
+    const ImageId gone = 4 + round % 2;
+    ASSERT_TRUE((*store)->erase(ctx, 1, std::span(&gone, 1)).ok());
+    if (round % 2 == 1) {
+      ASSERT_TRUE((*store)->flush(ctx, 1).ok());
+    }
+    const auto filter = parse_filter("folder in (\"/b" + std::to_string(round) + "\", \"/c" +
+                                     std::to_string(round) + "\")");
+    const VectorSearch search{vector, 10, &*filter, 0};
+    const auto answer = (*store)->search(ctx, 1, std::span(&search, 1));
+    ASSERT_TRUE(answer.ok()) << answer.error().message;
+    ASSERT_EQ(answer->front().hits.size(), 2U);
+    EXPECT_EQ(answer->front().hits[0].id, 2);
+    EXPECT_EQ(answer->front().hits[1].id, 3);
+  }
+}
+
 }  // namespace
 }  // namespace similis
