@@ -12,10 +12,10 @@ namespace similis {
 
 /// Where a server listens: a Unix socket, or an address and port over TCP with a credential.
 struct ServerPlace {
-  std::filesystem::path unix_socket;  // used when not empty
-  std::string host = "127.0.0.1";     // an IP address
+  std::filesystem::path unix_socket = {};  // used when not empty
+  std::string host = "127.0.0.1";          // an IP address
   std::uint16_t port = 8420;
-  std::string credential;  // a start token or an API key, for TCP
+  std::string credential = {};  // a start token or an API key, for TCP
 };
 
 /// Speaks HTTP/1.1 to a running server, one connection a request. Waits no longer than the context

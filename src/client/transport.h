@@ -13,9 +13,9 @@ namespace similis {
 
 struct ApiRequest {
   std::string method = "GET";
-  std::string target;  // "/api/v1/status?x=y", already percent-encoded
-  std::vector<std::pair<std::string, std::string>> headers;  // Content-Type and the like
-  std::string body;
+  std::string target = {};  // "/api/v1/status?x=y", already percent-encoded
+  std::vector<std::pair<std::string, std::string>> headers = {};  // Content-Type and the like
+  std::string body = {};
 };
 
 struct ApiResponse {

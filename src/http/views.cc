@@ -1,6 +1,7 @@
 #include "http/views.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "base/hex.h"
@@ -175,8 +176,9 @@ wire::SearchDoc search_doc(const SearchRequest& request, const SearchResponse& r
   doc.candidates = response.candidates;
   doc.total = response.total;
   doc.histogram = {response.histogram.from, response.histogram.to, response.histogram.counts};
-  for (const Trace::Stage& stage : response.timings)
-    doc.timings_ms.emplace_back(stage.name, stage.ms);
+  for (const Trace::Stage& stage : response.timings) {
+    doc.timings_ms.emplace_back(stage.name, std::round(stage.ms * 1000) / 1000);
+  }
   doc.stats = {response.reads, response.bytes_read, response.cache, response.exact};
   if (!response.next_cursor.empty()) doc.next_cursor = response.next_cursor;
   doc.epoch = response.epoch;
