@@ -70,7 +70,6 @@ export function middle(text: string, most: number): string {
 /// Control and direction marks made visible: a file name may try to look like another one.
 export function plain(text: string): string {
   return text.replace(
-    // eslint-disable-next-line no-control-regex
     /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
     (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
