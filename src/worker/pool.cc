@@ -363,7 +363,7 @@ Status WorkerPool::Impl::await_ready(const Context& ctx, Lease& lease) {
 Error WorkerPool::Impl::too_much_memory() const {
   const std::string mb = std::to_string(options_.memory_bytes_max >> 20);
   return {ErrorCode::too_large, "decoding needed more than " + mb + " MB of memory",
-          "Raise limits.decode_memory_mb (now " + mb + ") to read it."};
+          "Raise decode.memory_max (now " + mb + " MB) to read it."};
 }
 
 Error WorkerPool::Impl::how_it_died(int status) const {
@@ -419,7 +419,7 @@ Result<DecodeOutcome> WorkerPool::Impl::run(const Context& ctx, const DecodeJob&
         return DecodeOutcome(
             Error(ErrorCode::too_large,
                   "decoding took longer than " + seconds_text(options_.picture_timeout),
-                  "Raise limits.decode_seconds to read it."));
+                  "Raise decode.time_max to read it."));
       case Wait::too_much_memory:
         return DecodeOutcome(too_much_memory());
       case Wait::unwanted:

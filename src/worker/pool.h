@@ -16,9 +16,9 @@ struct WorkerPoolOptions {
   /// Processes at most, each with one thread; 0: one a core. They start when first needed.
   int workers = 0;
   DecodeLimits limits;
-  /// `limits.decode_seconds`: how long one picture may take.
+  /// `decode.time_max`: how long one picture may take.
   std::chrono::milliseconds picture_timeout{20'000};
-  /// `limits.decode_memory_mb`: how much memory one picture may take.
+  /// `decode.memory_max`: how much memory one picture may take.
   std::uint64_t memory_bytes_max = 1ull << 30;
 };
 

@@ -215,7 +215,7 @@ TEST(WorkerPool, AHangEndsAtTheTimeLimit) {
   const Error error = failure_of(decode_bytes(**pool, planted_file(Plant::hang)));
   EXPECT_EQ(error.message, "decoding took longer than 0.5 s");
   EXPECT_EQ(error.code, ErrorCode::too_large);
-  EXPECT_THAT(error.hint, HasSubstr("limits.decode_seconds"));
+  EXPECT_THAT(error.hint, HasSubstr("decode.time_max"));
   EXPECT_GE(elapsed_ms(begin), 500);
   EXPECT_LT(elapsed_ms(begin), 2000);
   EXPECT_TRUE(is_picture(decode_bytes(**pool, jpeg())));
@@ -233,7 +233,7 @@ TEST(WorkerPool, MemoryIsLimited) {
     const Error error = failure_of(decode_bytes(**pool, planted_file(plant)));
     EXPECT_EQ(error.message, "decoding needed more than 64 MB of memory");
     EXPECT_EQ(error.code, ErrorCode::too_large);
-    EXPECT_THAT(error.hint, HasSubstr("limits.decode_memory_mb"));
+    EXPECT_THAT(error.hint, HasSubstr("decode.memory_max"));
     EXPECT_TRUE(is_picture(decode_bytes(**pool, jpeg())));
   }
 }

@@ -21,6 +21,7 @@ struct ErrorState {
   jpeg_error_mgr base;
   std::jmp_buf back;
   char text[JMSG_LENGTH_MAX] = "";
+  bool out_of_memory = false;
   bool end_missing = false;  // the bytes stop before the end marker
   bool blocks_missing =
       false;             // a scan's data stop before its last block: the rest is painted gray
@@ -34,6 +35,7 @@ ErrorState* state_of(j_common_ptr info) {
 void on_error(j_common_ptr info) {
   ErrorState* state = state_of(info);
   info->err->format_message(info, state->text);
+  state->out_of_memory = info->err->msg_code == JERR_OUT_OF_MEMORY;
   std::longjmp(state->back, 1);
 }
 
@@ -138,6 +140,9 @@ Result<RgbImage> decode_jpeg(std::span<const std::byte> bytes, int shrink,
                                            static_cast<std::size_t>(window.height))};
   ErrorState state;
   const bool done = decode_into(bytes, shrink, window, image.pixels.data(), state);
+  if (state.out_of_memory) {
+    return Error(ErrorCode::resource_exhausted, "JPEG needs more memory than the decoder may use");
+  }
   // A lone missing end marker does no harm.
   if (state.end_missing && (!done || state.blocks_missing || !state.one_pass)) {
     return Error(ErrorCode::unreadable_media, "JPEG ends early",

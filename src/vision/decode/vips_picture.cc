@@ -17,7 +17,7 @@ Error vips_failure(PictureFormat format) {
   const std::string name(format_name(format));
   // libvips has one buffer of words for all failures; memory is the one that says nothing about the
   // picture.
-  if (text.find("out of memory") != std::string::npos) {
+  if (text.find("emory") != std::string::npos) {
     return {ErrorCode::resource_exhausted, name + " needs more memory than the decoder may use"};
   }
   return {ErrorCode::unreadable_media, name + " cannot be decoded: " + text};
