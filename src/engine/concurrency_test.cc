@@ -79,7 +79,8 @@ TEST(Concurrency, ReadersSeeWholeWritesAndNeverWait) {
           for (std::uint64_t id = first; id < first + count; ++id)
             versions[static_cast<std::size_t>(w)][id] = version;
         }
-        const AttributeChange change{first, as_bytes(attributes_of(first))};
+        const std::string same = attributes_of(first);
+        const AttributeChange change{first, as_bytes(same)};
         if (!index.update_attributes({&change, 1}, {}).ok()) problem("a change failed");
       }
       if (w == 0) stop = true;
@@ -171,7 +172,8 @@ TEST(Concurrency, ChangesDuringACompactionAreKept) {
     ASSERT_TRUE(created.ok());
     const auto put = [&](std::uint64_t id, std::uint64_t version) {
       const auto vector = vector_of(id, version);
-      const Row row{id, vector, as_bytes(attributes_of(id))};
+      const std::string attributes = attributes_of(id);
+      const Row row{id, vector, as_bytes(attributes)};
       ASSERT_TRUE((*created)->upsert({&row, 1}, {}).ok());
     };
     const auto erase = [&](std::uint64_t id) {

@@ -39,9 +39,15 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-inline std::span<const std::byte> as_bytes(std::string_view text) {
+inline std::span<const std::byte> as_bytes(const char* text) {
+  return std::as_bytes(std::span(text, std::strlen(text)));
+}
+
+inline std::span<const std::byte> as_bytes(const std::string& text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
+
+std::span<const std::byte> as_bytes(std::string&& gone_at_once) = delete;
 
 inline std::vector<float> random_vector(std::mt19937_64& random, std::size_t dimensions) {
   std::normal_distribution<float> normal;
