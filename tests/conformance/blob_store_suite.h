@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "conformance/expect.h"
+#include "base/test_expect.h"
 #include "stores/blob/blob_store.h"
 
 namespace similis {

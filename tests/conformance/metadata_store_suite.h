@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "conformance/expect.h"
+#include "base/test_expect.h"
 #include "stores/metadata/metadata_store.h"
 
 namespace similis {

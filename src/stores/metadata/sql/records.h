@@ -133,7 +133,7 @@ struct ImageRecord {
       "removing",     "mtime_ns",        "date_s",          "size_bytes",    "format",
       "content_hash", "content_version", "perceptual_hash", "width",         "height",
       "taken_at",     "camera",          "gps_latitude",    "gps_longitude", "thumbnail_type",
-      "tag_count",             "added_at"};
+      "tag_count",    "added_at"};
   template <typename Self>
   static auto tie(Self& s) {
     return std::tie(s.id, s.collection_id, s.folder_id, s.name, s.upload_hash, s.removing,
