@@ -240,7 +240,8 @@ Status IndexImpl::replay_logs(const Manifest& manifest, std::vector<std::uint64_
       if (marker) continue;
       if (last) uncertain.push_back({lsn, record.offset});
       if (lsn > last_lsn) {
-        TRY(format->check(record.attributes));
+        // An erased row has none.
+        if (record.header.operation != WalOperation::erase) TRY(format->check(record.attributes));
         last_lsn = lsn;
         apply(record);
         log_bytes.fetch_add(record.header.bytes, std::memory_order_relaxed);

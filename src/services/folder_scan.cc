@@ -121,6 +121,8 @@ Status FolderScan::compare(const Context& ctx, const std::string& path,
   if (work.folder != 0) {
     visited_.insert(work.folder);
     ASSIGN_OR_RETURN(known, ports_.metadata.files_in_folder(ctx, collection_, work.folder));
+  } else {
+    visited_new_.insert(std::hash<std::string>()(path));
   }
   std::unordered_map<std::string_view, const KnownFile*> by_name;
   by_name.reserve(known.size());
@@ -179,14 +181,22 @@ void FolderScan::look_at(FolderWork& work, std::string_view name, std::int64_t s
 Status FolderScan::unvisited_are_gone(const Context& ctx) {
   ASSIGN_OR_RETURN(const FolderId root, ports_.metadata.find_folder(ctx, root_));
   if (root == 0) return {};
+  std::unordered_map<FolderId, std::vector<ImageId>> unvisited;
   TRY(ports_.metadata.for_each_file_under(ctx, collection_, root,
                                           [&](FolderId folder, const KnownFile& file) {
                                             if (!visited_.contains(folder)) {
-                                              gone_.push_back(file.id);
+                                              unvisited[folder].push_back(file.id);
                                             }
                                             return !ctx.cancel.stop_requested();
                                           }));
-  return ctx.check();
+  TRY(ctx.check());
+  for (const auto& [folder, ids] : unvisited) {
+    // A folder that had no row when it was walked may have got some since, from this very scan.
+    ASSIGN_OR_RETURN(const std::string path, ports_.metadata.folder_path(ctx, folder));
+    if (visited_new_.contains(std::hash<std::string>()(path))) continue;
+    gone_.insert(gone_.end(), ids.begin(), ids.end());
+  }
+  return {};
 }
 
 }  // namespace similis

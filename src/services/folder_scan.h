@@ -100,6 +100,9 @@ class FolderScan {
   WalkReport report_;
   std::map<std::string, std::int64_t> skipped_;
   std::unordered_set<FolderId> visited_;
+  /// Hashes of the paths of folders that were not known when they were walked. Where two collide a
+  /// row outlives its file until the next scan.
+  std::unordered_set<std::size_t> visited_new_;
   std::vector<ImageId> gone_;
 };
 

@@ -13,6 +13,10 @@ std::unordered_map<ImageId, const ImageRow*> by_id(std::span<const ImageRow> row
   return out;
 }
 
+FolderId folder_of(const IngestSource& source) {
+  return source.place ? source.place->id : 0;
+}
+
 /// The row as it will be, for what filters see of it.
 ImageRow row_to_be(const IngestPicture& picture, std::size_t target, ImageId id,
                    const std::vector<std::string>& tags) {
@@ -31,6 +35,7 @@ ImageRow row_to_be(const IngestPicture& picture, std::size_t target, ImageId id,
 
 Status PictureWriter::write(const Context& ctx, std::span<IngestPicture> batch) {
   using Step = IngestPicture::Step;
+  TRY(intern_folders(ctx, batch));
   Pictures failures, touched, moved, ready;
   for (IngestPicture& picture : batch) {
     switch (picture.step) {
@@ -68,7 +73,7 @@ Status PictureWriter::write_failures(const Context& ctx, const Pictures& picture
       continue;
     }
     FailedImage row;
-    ASSIGN_OR_RETURN(row.folder, folder_of(ctx, source));
+    row.folder = folder_of(source);
     row.id = source.known ? source.known->id : 0;
     row.name = source.name;
     row.size_bytes = source.size_bytes;
@@ -123,9 +128,8 @@ Status PictureWriter::write_moved(const Context& ctx, const Pictures& pictures) 
   std::unordered_map<ImageId, const IngestSource*> sources;
   for (const IngestPicture* picture : pictures) {
     const IngestSource& source = picture->source;
-    ASSIGN_OR_RETURN(const FolderId folder, folder_of(ctx, source));
     ids.push_back(picture->id);
-    moved.push_back({picture->id, folder, source.name, source.mtime_ns});
+    moved.push_back({picture->id, folder_of(source), source.name, source.mtime_ns});
     sources[picture->id] = &source;
   }
   ASSIGN_OR_RETURN(auto rows, ports_.metadata.get_images(ctx, collection_, ids));
@@ -149,7 +153,7 @@ Status PictureWriter::write_ready(const Context& ctx, Pictures pictures) {
     const IngestPicture& picture = *pictures[i];
     const IngestSource& source = picture.source;
     rows[i].id = source.known ? source.known->id : 0;
-    ASSIGN_OR_RETURN(rows[i].folder, folder_of(ctx, source));
+    rows[i].folder = folder_of(source);
     rows[i].name = source.name;
     rows[i].mtime_ns = source.mtime_ns;
     rows[i].facts = picture.facts;
@@ -265,12 +269,21 @@ Result<WriteToken> PictureWriter::erase_vectors(const Context& ctx, std::span<co
   return active_token;
 }
 
-Result<FolderId> PictureWriter::folder_of(const Context& ctx, const IngestSource& source) {
-  if (source.is_upload()) return FolderId{0};
-  if (source.place->id == 0) {
-    ASSIGN_OR_RETURN(source.place->id, ports_.metadata.intern_folder(ctx, source.place->path));
+/// Gives the folders their ids, all new ones in one transaction.
+Status PictureWriter::intern_folders(const Context& ctx, std::span<const IngestPicture> batch) {
+  std::vector<FolderPlace*> places;
+  std::vector<std::string> paths;
+  for (const IngestPicture& picture : batch) {
+    FolderPlace* place = picture.source.place.get();
+    if (place == nullptr || place->id != 0) continue;
+    if (std::find(places.begin(), places.end(), place) != places.end()) continue;
+    places.push_back(place);
+    paths.push_back(place->path);
   }
-  return source.place->id;
+  if (paths.empty()) return {};
+  ASSIGN_OR_RETURN(const auto ids, ports_.metadata.intern_folders(ctx, paths));
+  for (std::size_t i = 0; i < places.size(); ++i) places[i]->id = ids[i];
+  return {};
 }
 
 void PictureWriter::report(const IngestPicture& picture, IngestOutcome::Kind kind,

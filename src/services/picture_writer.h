@@ -47,7 +47,7 @@ class PictureWriter {
   /// What filters see of these rows, in every index; the active index's token.
   Result<WriteToken> update_attributes(const Context& ctx, std::span<const ImageRow> rows);
   Result<WriteToken> erase_vectors(const Context& ctx, std::span<const ImageId> ids);
-  Result<FolderId> folder_of(const Context& ctx, const IngestSource& source);
+  Status intern_folders(const Context& ctx, std::span<const IngestPicture> batch);
   void report(const IngestPicture& picture, IngestOutcome::Kind kind, ImageId id) const;
 
   const Ports& ports_;

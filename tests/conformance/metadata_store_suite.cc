@@ -232,6 +232,12 @@ TEST_P(MetadataStoreSuite, FoldersAreInternedBytewise) {
   const std::string odd = "/pictures/caf\xe9/ a\n";  // not UTF-8
   const FolderId id = value_of(store().intern_folder(ctx_, odd));
   EXPECT_EQ(value_of(store().intern_folder(ctx_, odd)), id);
+  const std::vector<std::string> several{"/new/one", odd, "/new/two", "/new/one"};
+  const auto ids = value_of(store().intern_folders(ctx_, several));
+  ASSERT_EQ(ids.size(), 4U);
+  EXPECT_EQ(ids[1], id);
+  EXPECT_EQ(ids[3], ids[0]);
+  EXPECT_EQ(value_of(store().folder_path(ctx_, ids[2])), "/new/two");
   EXPECT_EQ(value_of(store().folder_path(ctx_, id)), odd);
   EXPECT_EQ(value_of(store().find_folder(ctx_, "/pictures/caf\xe9")) != 0, true);
   EXPECT_EQ(value_of(store().find_folder(ctx_, "/nowhere")), 0);

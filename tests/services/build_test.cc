@@ -230,6 +230,16 @@ TEST_F(BuildTest, AMissingOrEmptyRootRemovesNothing) {
   fs::rename(dir_ / "elsewhere", root_);
 }
 
+TEST_F(BuildTest, WhatIsWrittenWhileTheScanGoesOnIsNotGone) {
+  for (int i = 0; i < 800; ++i) {
+    write(std::to_string(i) + "/a.jpg", picture_bytes(i % 256, i / 256, 3));
+  }
+  const Job job = build();
+  EXPECT_EQ(job.counters.ready, 800);
+  EXPECT_EQ(job.counters.removed, 0);
+  EXPECT_THAT(rows(), SizeIs(800));
+}
+
 TEST_F(BuildTest, EqualFilesShareOneEmbedding) {
   for (int i = 0; i < 40; ++i) write("copy" + std::to_string(i) + ".jpg", picture_bytes(9, 9, 9));
   const Job job = build();

@@ -47,6 +47,13 @@ class FaultyMetadata final : public MetadataStore {
   Status set_index_state(const Context& ctx, IndexId index, IndexState state) override {
     return real_.set_index_state(ctx, index, state);
   }
+  Result<std::vector<FolderId>> intern_folders(
+      const Context& ctx, std::span<const std::string> absolute_paths) override {
+    TRY(faults_.ask_before("metadata.intern_folders"));
+    auto out = real_.intern_folders(ctx, absolute_paths);
+    if (out.ok()) TRY(faults_.ask_after("metadata.intern_folders"));
+    return out;
+  }
   Result<FolderId> intern_folder(const Context& ctx, std::string_view absolute_path) override {
     TRY(faults_.ask_before("metadata.intern_folder"));
     auto out = real_.intern_folder(ctx, absolute_path);

@@ -51,7 +51,8 @@ class RecoveryTest : public ServicesTest {
   /// Every kind of change. 38 pictures afterwards, and a broken one.
   void change(int round) {
     for (int i = 0; i < 12; ++i) {
-      write("new/" + std::to_string(i) + ".jpg", picture_bytes(i, round, 2));
+      write("new" + std::to_string(round) + "/" + std::to_string(i) + ".jpg",
+            picture_bytes(i, round, 2));
     }
     for (int i = 0; i < 5; ++i) {
       write("old/" + std::to_string(i) + ".jpg", picture_bytes(i, round, 3, "changed"));
@@ -92,11 +93,11 @@ class RecoveryTest : public ServicesTest {
 TEST_F(RecoveryTest, ABuildThatDiesAnywhereIsFinishedByTheNext) {
   int round = 0;
   for (const std::string call :
-       {"metadata.intern_folder", "metadata.put_root", "metadata.put_pending",
-        "metadata.mark_ready", "metadata.mark_failed", "metadata.move_images",
-        "metadata.touch_images", "metadata.begin_removal", "metadata.finish_removal",
-        "metadata.finish_scan", "metadata.find_by_hash", "vectors.upsert",
-        "vectors.update_attributes", "vectors.erase", "blobs.put_thumbnail",
+       {"metadata.intern_folder", "metadata.intern_folders", "metadata.put_root",
+        "metadata.put_pending", "metadata.mark_ready", "metadata.mark_failed",
+        "metadata.move_images", "metadata.touch_images", "metadata.begin_removal",
+        "metadata.finish_removal", "metadata.finish_scan", "metadata.find_by_hash",
+        "vectors.upsert", "vectors.update_attributes", "vectors.erase", "blobs.put_thumbnail",
         "metadata.claim_job"}) {
     for (const bool after : {false, true}) {
       SCOPED_TRACE(call + (after ? ", after it has worked" : ", before it works"));

@@ -147,6 +147,9 @@ class MetadataStore {
   // ---- folders and roots
   /// The id of an absolute, normalised path; made with its parents when new.
   virtual Result<FolderId> intern_folder(const Context& ctx, std::string_view absolute_path) = 0;
+  /// The same for several, in their order and one transaction.
+  virtual Result<std::vector<FolderId>> intern_folders(
+      const Context& ctx, std::span<const std::string> absolute_paths) = 0;
   /// The id of a folder that is known already; 0 when it is not. Writes nothing.
   virtual Result<FolderId> find_folder(const Context& ctx, std::string_view absolute_path) = 0;
   virtual Result<std::string> folder_path(const Context& ctx, FolderId folder) = 0;

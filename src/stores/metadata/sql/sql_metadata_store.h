@@ -31,6 +31,8 @@ class SqlMetadataStore : public MetadataStore {
   Status set_index_state(const Context& ctx, IndexId index, IndexState state) override;
 
   Result<FolderId> intern_folder(const Context& ctx, std::string_view absolute_path) override;
+  Result<std::vector<FolderId>> intern_folders(
+      const Context& ctx, std::span<const std::string> absolute_paths) override;
   Result<FolderId> find_folder(const Context& ctx, std::string_view absolute_path) override;
   Result<std::string> folder_path(const Context& ctx, FolderId folder) override;
   Status put_root(const Context& ctx, CollectionId id, FolderId folder,

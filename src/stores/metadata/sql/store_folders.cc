@@ -58,6 +58,16 @@ Result<FolderId> SqlMetadataStore::intern_folder(const Context& ctx,
   return db_->write(ctx, [&](Connection& c) { return intern(c, absolute_path); });
 }
 
+Result<std::vector<FolderId>> SqlMetadataStore::intern_folders(
+    const Context& ctx, std::span<const std::string> absolute_paths) {
+  for (const std::string& path : absolute_paths) TRY(check_folder_path(path));
+  return db_->write(ctx, [&](Connection& c) {
+    std::vector<FolderId> ids;
+    for (const std::string& path : absolute_paths) ids.push_back(intern(c, path));
+    return ids;
+  });
+}
+
 Result<FolderId> SqlMetadataStore::find_folder(const Context& ctx, std::string_view absolute_path) {
   TRY(check_folder_path(absolute_path));
   return db_->read(ctx,
