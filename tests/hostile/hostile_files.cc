@@ -144,6 +144,10 @@ void add_whole(Files& files) {
                       Bytes(png.begin() + kPngHeaderBytes, png.end())}),
               Expect::picture);
   }
+  for (const char* suffix : {"heic", "avif", "jxl"}) {
+    files.whole(std::string("exif-orientation-does-not-count.") + suffix, rgb,
+                {.suffix = std::string(".") + suffix + "[effort=3]", .orientation = 6});
+  }
   files.whole("orientation-99.jpg", rgb, {.suffix = ".jpg", .orientation = 99});
   files.whole("one-pixel.png", scene(1, 1), {.suffix = ".png"});
   files.whole("one-pixel.jpg", scene(1, 1), {.suffix = ".jpg"});

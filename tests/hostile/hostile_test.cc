@@ -158,6 +158,23 @@ TEST(HostileFiles, AllOrientationsGiveTheSameTensor) {
   }
 }
 
+// HEIC, AVIF and JPEG XL carry the turn in a field of their own, which the decoder applies.
+TEST(HostileFiles, ExifDoesNotTurnWhatTurnsItself) {
+  auto pool = start_pool();
+  int seen = 0;
+  for (const HostileFile& file : files()) {
+    if (!file.name.starts_with("exif-orientation-does-not-count.")) continue;
+    SCOPED_TRACE(file.name);
+    auto outcome =
+        pool->decode({}, {std::span<const std::byte>(file.bytes), file.name, everything()});
+    ASSERT_TRUE(outcome.ok() && std::holds_alternative<DecodedPicture>(*outcome));
+    EXPECT_EQ(std::get<DecodedPicture>(*outcome).width_px, 320);
+    EXPECT_EQ(std::get<DecodedPicture>(*outcome).height_px, 240);
+    ++seen;
+  }
+  EXPECT_EQ(seen, 3);
+}
+
 // Every way to store the scene looks like the scene.
 TEST(HostileFiles, ColoursSurviveEveryFormat) {
   auto pool = start_pool();

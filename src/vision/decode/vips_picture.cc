@@ -176,6 +176,11 @@ bool VipsPicture::is_cmyk() const {
 }
 
 int VipsPicture::orientation() const {
+  // These turn the picture by a field of their own, which their decoders obey; a second account in
+  // EXIF does not count.
+  if (format_ == PictureFormat::heic || format_ == PictureFormat::avif ||
+      format_ == PictureFormat::jxl)
+    return 1;
   const int value = meta_int(image_.get(), VIPS_META_ORIENTATION, 1);
   return value >= 1 && value <= 8 ? value : 1;
 }
