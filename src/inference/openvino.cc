@@ -39,9 +39,11 @@ bool cpu_has_bf16() {
 class OpenVinoEmbedder final : public Embedder {
  public:
   static Result<std::unique_ptr<OpenVinoEmbedder>> open(const ModelFolder& folder,
-                                                        CompileOptions lone, std::size_t lanes) {
+                                                        CompileOptions lone, std::size_t lanes,
+                                                        std::size_t batch = 0) {
     ASSIGN_OR_RETURN(ov::CompiledModel compiled, compile_folder(folder, lone));
-    std::unique_ptr<OpenVinoEmbedder> out(new OpenVinoEmbedder(folder, std::move(lone), lanes));
+    std::unique_ptr<OpenVinoEmbedder> out(
+        new OpenVinoEmbedder(folder, std::move(lone), lanes, batch));
     TRY(out->start(std::move(compiled)));
     return out;
   }
@@ -51,16 +53,16 @@ class OpenVinoEmbedder final : public Embedder {
     return queue_->embed(ctx, pictures);
   }
   [[nodiscard]] const ModelInfo& info() const override { return info_; }
-  // Enough that the lanes rarely wait for the slowest of a call.
-  [[nodiscard]] std::size_t preferred_batch() const override {
-    return std::max<std::size_t>(8, 4 * lanes_.size());
-  }
+  [[nodiscard]] std::size_t preferred_batch() const override { return batch_; }
 
  private:
-  OpenVinoEmbedder(const ModelFolder& folder, CompileOptions lone, std::size_t lanes)
+  OpenVinoEmbedder(const ModelFolder& folder, CompileOptions lone, std::size_t lanes,
+                   std::size_t batch)
       : folder_(folder),
         lone_options_(std::move(lone)),
         input_(folder.card),
+        // By default enough that the lanes rarely wait for the slowest of a call.
+        batch_(batch != 0 ? batch : std::max<std::size_t>(8, 4 * lanes)),
         lanes_(lanes),
         info_(folder.info()) {}
 
@@ -114,6 +116,7 @@ class OpenVinoEmbedder final : public Embedder {
   const ModelFolder folder_;
   const CompileOptions lone_options_;
   const InputTensor input_;
+  const std::size_t batch_;
   std::optional<OutputHead> head_;
   std::optional<ov::InferRequest> lone_;  // all threads on one picture
   std::mutex lanes_mutex_;
@@ -209,7 +212,7 @@ Result<std::unique_ptr<Embedder>> open_openvino(const ModelFolder& folder,
         std::clamp<std::size_t>(options.lanes == 0 ? lone.threads : options.lanes, 1, lone.threads);
     ASSIGN_OR_RETURN(lone.bf16, choose_bf16(folder, lone, lanes, options.precision));
     ASSIGN_OR_RETURN(std::unique_ptr<Embedder> embedder,
-                     OpenVinoEmbedder::open(folder, std::move(lone), lanes));
+                     OpenVinoEmbedder::open(folder, std::move(lone), lanes, options.batch));
     return embedder;
   });
 }

@@ -26,6 +26,8 @@ struct OpenVinoOptions {
   /// Pictures that run side by side when several wait, each on its share of the threads; 0: one a
   /// thread.
   std::size_t lanes = 0;
+  /// What preferred_batch() tells bulk callers to gather; 0: four pictures a lane, at least 8.
+  std::size_t batch = 0;
   Precision precision = Precision::automatic;
   /// Compiled models are kept here (made when absent), so that the next start need not compile;
   /// empty: nowhere. Whatever is wrong with a kept one (damaged, of another version or CPU) costs
