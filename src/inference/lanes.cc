@@ -59,6 +59,11 @@ Result<EmbedBatch> InferenceLanes::embed(const Context& ctx,
   return std::move(call.answers);
 }
 
+std::size_t InferenceLanes::waiting() const {
+  std::lock_guard lock(mutex_);
+  return small_.size() + bulk_.size();
+}
+
 void InferenceLanes::withdraw(Call& call) {
   call.next = call.pictures.size();
   std::erase(small_, &call);

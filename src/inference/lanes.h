@@ -42,6 +42,9 @@ class InferenceLanes {
   /// first (a picture that already runs is waited for: its pixels are the caller's).
   Result<EmbedBatch> embed(const Context& ctx, std::span<const PictureTensor> pictures);
 
+  /// Calls with pictures that no lane has taken yet.
+  [[nodiscard]] std::size_t waiting() const;
+
   /// Calls of at most so many pictures go first.
   static constexpr std::size_t kSmallCall = 4;
 
@@ -55,7 +58,7 @@ class InferenceLanes {
   [[nodiscard]] bool anything_waits() const { return !small_.empty() || !bulk_.empty(); }
 
   const Run run_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable work_;
   // Calls with pictures that no lane has taken yet.
   std::deque<Call*> small_;

@@ -110,7 +110,7 @@ TEST(Lanes, QueriesGoBeforeBulkWhichStillMovesOn) {
     clients.emplace_back(
         [&, query] { ASSERT_TRUE(lanes.embed(Context{}, numbered(query, 1)).ok()); });
   }
-  std::this_thread::sleep_for(100ms);  // all eight queries wait now
+  while (lanes.waiting() < 9) std::this_thread::sleep_for(1ms);  // the bulk call and eight queries
   queries_wait.count_down();
   clients.clear();
   ASSERT_EQ(order.size(), 28u);
