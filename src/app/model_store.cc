@@ -13,6 +13,7 @@ std::filesystem::path compiled_folder(const Settings& settings) {
 OpenVinoOptions openvino_options(const Settings& settings, std::size_t threads) {
   OpenVinoOptions out;
   out.threads = threads;
+  out.batch = static_cast<std::size_t>(settings.model.batch);
   out.precision = settings.model.precision == "f32"    ? Precision::f32
                   : settings.model.precision == "bf16" ? Precision::bf16
                                                        : Precision::automatic;
