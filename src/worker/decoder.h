@@ -29,8 +29,7 @@ struct SkippedFile {
 };
 
 /// What became of a job: the picture; not a picture; or why it could not be decoded, in words for
-/// its owner
-/// ("JPEG ends early: ...", "the decoder crashed on this file"). Codes of a failed one:
+/// its owner ("JPEG ends early: ...", "the decoder crashed on this file"). Codes of a failed one:
 /// unsupported_media, unreadable_media, too_large (retrying will not help before a limit or the
 /// file changes); not_found, permission_denied, io_error, resource_exhausted (it may).
 using DecodeOutcome = std::variant<DecodedPicture, SkippedFile, Error>;
