@@ -10,7 +10,8 @@ namespace similis {
 namespace {
 
 constexpr std::uint32_t kFormatVersion = 2;
-constexpr std::size_t kBins = 40;
+// Hundredths: the page counts exactly at every cut-off of two decimals.
+constexpr std::size_t kBins = 100;
 constexpr std::size_t kKeyDigits = 32;
 constexpr std::size_t kCandidatesMax = 1000;
 

@@ -87,7 +87,28 @@ export function createMock({ folder = null, count = 200, page = dist } = {}) {
       pending: 0,
     },
     epoch: 212,
-    model: { name: 'efficientnet-lite0', version: '1.0', dimensions: 1280, calibration },
+    model: {
+      name: 'efficientnet-lite0',
+      version: '1.0',
+      dimensions: 1280,
+      precision: 'bf16',
+      calibration,
+    },
+    index: {
+      kind: 'flat',
+      vectors: mock.collections.get(name).length,
+      bytes_in_memory: 22205440,
+      bytes_on_disk: 23068672,
+    },
+    folders: [
+      {
+        path: '/srv/pictures',
+        pictures: mock.collections.get(name).length,
+        scanned_at: '2026-03-02T14:02:01Z',
+        watched: false,
+      },
+    ],
+    skipped: [],
   });
 
   function find(name) {
@@ -263,7 +284,7 @@ export function createMock({ folder = null, count = 200, page = dist } = {}) {
       const states = { pause: 'paused', resume: 'running', cancel: 'cancelled' };
       if (parts[3] === 'retry') {
         mock.setJob(job({ id: String(Number(mock.job.id) + 1), state: 'queued', version: 1 }));
-        return json(202, mock.job, { Location: `/api/v1/jobs/${mock.job.id}` });
+        return json(202, { ...mock.job, existed: false }, { Location: `/api/v1/jobs/${mock.job.id}` });
       }
       const state = states[parts[2]];
       if (!state) throw new Problem(404, 'not_found', `no ${parts[2]}`);
@@ -348,6 +369,8 @@ export function job(over = {}) {
     collection: 'pictures',
     state: 'running',
     root: '/srv/pictures',
+    options: { hidden: false, retry_failed: false, watch: false },
+    worked_s: 25.1,
     rate_per_s: 214.2,
     eta_s: 15,
     version: 43,
@@ -373,6 +396,7 @@ export function job(over = {}) {
 
 export const failures = [
   {
+    id: '8675',
     name: 'p3.jpg',
     folder: 'Scans',
     code: 'unreadable_media',
@@ -381,6 +405,7 @@ export const failures = [
     attempts: 1,
   },
   {
+    id: '8676',
     name: 'DSC_0001.NEF',
     folder: 'raw',
     code: 'unsupported_media',
@@ -389,6 +414,7 @@ export const failures = [
     attempts: 1,
   },
   {
+    id: '8677',
     name: 'pano.tif',
     folder: 'big',
     code: 'too_large',

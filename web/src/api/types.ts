@@ -21,7 +21,8 @@ export interface Collection {
   created_at: string;
   counts: { ready: number; failed: number; pending: number };
   epoch: number;
-  model: { name: string; version: string; dimensions: number; calibration: Calibration };
+  /// Null before the first picture.
+  model: { name: string; version: string; dimensions: number; calibration: Calibration } | null;
 }
 
 export interface Image {
@@ -81,6 +82,7 @@ export interface Job {
   collection: string | null;
   state: JobState;
   root: string | null;
+  options: { hidden: boolean; retry_failed: boolean; watch: boolean };
   counters: {
     found: number;
     done: number;
@@ -102,6 +104,7 @@ export interface Job {
 }
 
 export interface Failure {
+  id: string;
   name: string;
   folder: string;
   path?: string;

@@ -46,7 +46,7 @@ let skeletonTimer: number | undefined;
 let slowTimer: number | undefined;
 
 export const calibration = computed<Calibration>(
-  () => current.value?.model.calibration ?? fallback,
+  () => current.value?.model?.calibration ?? fallback,
 );
 export const cutoff = computed(
   () => route.min ?? state.response?.cutoff ?? calibration.value.cutoff,

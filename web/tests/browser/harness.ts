@@ -83,13 +83,17 @@ export interface Setup {
   expectStatus?: number[];
 }
 
-export async function visit(setup: Setup = {}): Promise<World> {
-  const mock = await createMock({ count: setup.count ?? 64 }).listen();
-  setup.before?.(mock);
-  const context = await contextOf(setup.size ?? 'desktop', setup.scheme ?? 'light');
+/// A new page that gathers its complaints; it may ask `origin` only.
+export async function openPage(
+  size: Size,
+  scheme: Scheme,
+  origin: string,
+  expectStatus: number[],
+): Promise<{ page: Page; complaints: string[] }> {
+  const context = await contextOf(size, scheme);
   const page = await context.newPage();
   const complaints: string[] = [];
-  const expected = (setup.expectStatus ?? []).map((s) => `status of ${s}`);
+  const expected = expectStatus.map((s) => `status of ${s}`);
   page.on('console', (message) => {
     if (message.type() !== 'error' && message.type() !== 'warning') return;
     if (expected.some((e) => message.text().includes(e))) return;
@@ -98,8 +102,20 @@ export async function visit(setup: Setup = {}): Promise<World> {
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('request', (request) => {
     const url = request.url();
-    if (!url.startsWith(mock.url) && !url.startsWith('blob:')) complaints.push(`left for ${url}`);
+    if (!url.startsWith(origin) && !url.startsWith('blob:')) complaints.push(`left for ${url}`);
   });
+  return { page, complaints };
+}
+
+export async function visit(setup: Setup = {}): Promise<World> {
+  const mock = await createMock({ count: setup.count ?? 64 }).listen();
+  setup.before?.(mock);
+  const { page, complaints } = await openPage(
+    setup.size ?? 'desktop',
+    setup.scheme ?? 'light',
+    mock.url,
+    setup.expectStatus ?? [],
+  );
   await page.goto(mock.url + (setup.path ?? '/'));
   return {
     page,

@@ -152,7 +152,7 @@ describe('indexing', () => {
         before(mock) {
           mock.job = job({ state: 'done', eta_s: null, finished_at: '2026-03-02T14:02:00Z', counters: { done: 8677, failed: 103 } });
           mock.failed.set('pictures', 103);
-          mock.failures = Array.from({ length: 103 }, (_, i) => ({ ...failures[i % 3], name: `f${i}.jpg` }) as (typeof failures)[0]);
+          mock.failures = Array.from({ length: 103 }, (_, i) => ({ ...failures[i % 3], id: String(9000 + i), name: `f${i}.jpg` }) as (typeof failures)[0]);
         },
       },
       async ({ page, mock }) => {
