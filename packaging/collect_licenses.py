@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Writes what `similis licenses` prints: collect_licenses.py --out DIR makes DIR/licenses.tsv (name, licence, use) and
+"""Writes what `similis licenses` prints: collect_licenses.py --out DIR makes DIR/licenses.txt (name, licence, use) and
 DIR/notices.txt (the texts that packaging/licenses.toml points at)."""
 
 import argparse
 import pathlib
 import sys
+import textwrap
 import tomllib
 
 REPO = pathlib.Path(__file__).resolve().parents[1]
@@ -38,7 +39,8 @@ def collect(components, places):
     """The table and the notices; a text that several components share is given once."""
     table, parts, given = [], [], set()
     for component in components:
-        table.append("\t".join((component["name"], component["licence"], component["use"])) + "\n")
+        table.append(f"{component['name']}: {component['licence']}\n")
+        table.append(textwrap.fill(component["use"], 78, initial_indent="    ", subsequent_indent="    ") + "\n")
         texts = []
         for notice in component["notice"]:
             path = places.path(notice)
@@ -62,7 +64,7 @@ def main():
     except (OSError, ValueError) as error:
         sys.exit(f"collect_licenses: {error}")
     arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "licenses.tsv").write_text(table)
+    (arguments.out / "licenses.txt").write_text(table)
     (arguments.out / "notices.txt").write_text(notices)
 
 

@@ -212,7 +212,7 @@ Result<Json> config_values(const cli::GlobalOptions& options) {
 
 Result<std::string> licenses() {
   const std::filesystem::path folder = share_folder() / "licenses";
-  auto table = read_text_file(folder / "licenses.tsv");
+  auto table = read_text_file(folder / "licenses.txt");
   auto notices = read_text_file(folder / "notices.txt");
   if (!table.ok() || !notices.ok()) {
     return Error(ErrorCode::not_found, "the notices are not at " + folder.native(),

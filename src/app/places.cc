@@ -1,5 +1,7 @@
 #include "app/places.h"
 
+#include <cstdlib>
+
 namespace similis {
 
 std::filesystem::path program_path() {
@@ -8,6 +10,8 @@ std::filesystem::path program_path() {
 }
 
 std::filesystem::path share_folder() {
+  if (const char* stated = std::getenv("SIMILIS_SHARE_DIR"); stated != nullptr && *stated != '\0')
+    return stated;
   return program_path().parent_path().parent_path() / "share" / "similis";
 }
 
