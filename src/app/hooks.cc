@@ -247,7 +247,7 @@ Result<int> bench(const std::vector<std::string>& arguments) {
   std::error_code error;
   if (!std::filesystem::exists(program, error)) {
     return Error(ErrorCode::not_found, "there is no " + program,
-                 "Build it: cmake --build --preset release.");
+                 "Build it: cmake --build --preset release --target similis-bench.");
   }
   std::vector<char*> argv{program.data()};
   std::vector<std::string> copies = arguments;

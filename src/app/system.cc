@@ -119,11 +119,18 @@ Result<std::unique_ptr<System>> System::open(const Settings& settings, SystemOpt
   return system;
 }
 
-Decoder& System::decoder() {
-  return *parts_->workers;
+Result<std::shared_ptr<Embedder>> System::load_model(std::string_view name) {
+  return parts_->models->load(name);
+}
+
+JobService& System::jobs() {
+  return *parts_->jobs;
 }
 MetadataStore& System::metadata() {
   return *parts_->metadata;
+}
+VectorStore& System::vectors() {
+  return *parts_->vectors;
 }
 
 void System::start_jobs() {

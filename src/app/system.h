@@ -36,8 +36,12 @@ class System final : public http::StatusProvider {
   /// Loads the model of each collection, so that the first search does not wait.
   void warm_up();
 
-  [[nodiscard]] Decoder& decoder();
+  /// The embedder of a model, loaded when it is not yet; "" is the configured one.
+  Result<std::shared_ptr<Embedder>> load_model(std::string_view name);
+
+  [[nodiscard]] JobService& jobs();
   [[nodiscard]] MetadataStore& metadata();
+  [[nodiscard]] VectorStore& vectors();
 
   Result<http::SystemFigures> figures(const Context& ctx) override;
   Status ready(const Context& ctx) override;

@@ -1,0 +1,36 @@
+// similis-bench: what `similis bench` starts.
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "ingest.h"
+#include "query.h"
+
+int main(int argc, char** argv) {
+  using namespace similis::bench;
+  CLI::App app("Measures similis on this machine, with pictures made for it.", "similis bench");
+  app.require_subcommand(1);
+  IngestOptions ingest;
+  CLI::App* ingest_command =
+      app.add_subcommand("ingest", "Pictures a second, against what the machine allows");
+  ingest_command->add_option("--small", ingest.small, "How many of 300 x 200")
+      ->capture_default_str();
+  ingest_command->add_option("--large", ingest.large, "How many of 4000 x 3000")
+      ->capture_default_str();
+  ingest_command->add_option("--folder", ingest.folder,
+                             "Measure the pictures of this folder instead");
+  QueryOptions query;
+  CLI::App* query_command =
+      app.add_subcommand("query", "A warm server, from a picture's bytes to the answer");
+  query_command->add_option("--rows", query.rows, "Vectors in the index")->capture_default_str();
+  query_command->add_option("--queries", query.queries, "Pictures of 300 x 200")
+      ->capture_default_str();
+  query_command->add_option("--large", query.large, "Pictures of 4000 x 3000")
+      ->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  const similis::Status status = ingest_command->parsed() ? run_ingest(ingest) : run_query(query);
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "similis: %s. %s\n", status.error().message.c_str(),
+               status.error().hint.c_str());
+  return 3;
+}
