@@ -208,6 +208,7 @@ TEST_F(ConfigTest, WrongValuesSayWhatIsExpected) {
 TEST_F(ConfigTest, MistypedVariablesAreNoticedForeignOnesAreNot) {
   sources_.environment["SIMILIS_SOMETHING_ELSE_ENTIRELY"] = "1";
   sources_.environment["SIMILIS_SHARE_DIR"] = "/usr/share/similis";
+  sources_.environment["SIMILIS_SHARED_DIR"] = "/pictures of tests";
   sources_.environment["SIMILIS_COLLECTION"] = "";  // as good as none
   EXPECT_EQ(loaded().settings().collection, "");
   sources_.environment["SIMILIS_DATADIR"] = "/d";

@@ -7,17 +7,19 @@
 
 namespace similis {
 
-Result<std::shared_ptr<Embedder>> LocalModels::opened(const Result<ModelFolder>& folder) {
-  if (!folder.ok()) return folder.error();
-  if (const auto found = open_.find(folder->identity); found != open_.end()) return found->second;
-  ASSIGN_OR_RETURN(std::shared_ptr<Embedder> embedder, open_openvino(*folder, options_.openvino));
-  open_.emplace(folder->identity, embedder);
+Result<std::shared_ptr<Embedder>> LocalModels::opened(const ModelRegistry::Entry& entry) {
+  if (const auto found = open_.find(entry.identity); found != open_.end()) return found->second;
+  ASSIGN_OR_RETURN(const ModelFolder folder, load_model_folder(entry.folder));
+  ASSIGN_OR_RETURN(std::shared_ptr<Embedder> embedder, open_openvino(folder, options_.openvino));
+  open_.emplace(folder.identity, embedder);
   return embedder;
 }
 
 Result<std::shared_ptr<Embedder>> LocalModels::load(std::string_view name) {
   std::lock_guard lock(mutex_);
-  return opened(registry_.load(name.empty() ? std::string_view(options_.default_model) : name));
+  ASSIGN_OR_RETURN(const ModelRegistry::Entry entry,
+                   registry_.find(name.empty() ? std::string_view(options_.default_model) : name));
+  return opened(entry);
 }
 
 Result<std::shared_ptr<Embedder>> LocalModels::load_identity(std::string_view identity,
@@ -25,7 +27,8 @@ Result<std::shared_ptr<Embedder>> LocalModels::load_identity(std::string_view id
   std::lock_guard lock(mutex_);
   // Asked for with every query: what is open needs no look at the disk.
   if (const auto found = open_.find(identity); found != open_.end()) return found->second;
-  return opened(registry_.load_identity(identity, name));
+  ASSIGN_OR_RETURN(const ModelRegistry::Entry entry, registry_.find_identity(identity, name));
+  return opened(entry);
 }
 
 std::vector<LocalModels::Listed> LocalModels::list() {

@@ -36,13 +36,13 @@ class LocalModels {
   /// "NAME", "NAME@VERSION", or "" for the default. Errors as ModelRegistry::load() and
   /// open_openvino().
   Result<std::shared_ptr<Embedder>> load(std::string_view name);
-  /// Errors as ModelRegistry::load_identity() and open_openvino().
+  /// Errors likewise.
   Result<std::shared_ptr<Embedder>> load_identity(std::string_view identity, std::string_view name);
   std::vector<Listed> list();
 
  private:
   /// Under the mutex.
-  Result<std::shared_ptr<Embedder>> opened(const Result<ModelFolder>& folder);
+  Result<std::shared_ptr<Embedder>> opened(const ModelRegistry::Entry& entry);
 
   const LocalModelsOptions options_;
   const ModelRegistry registry_;

@@ -194,14 +194,14 @@ std::vector<ModelRegistry::Entry> ModelRegistry::list() const {
   return entries;
 }
 
-Result<ModelFolder> ModelRegistry::load(std::string_view name) const {
+Result<ModelRegistry::Entry> ModelRegistry::find(std::string_view name) const {
   const auto [wanted, version] = split_name(name);
   std::vector<std::string> names, versions;
   for (const Entry& entry : list()) {
     names.push_back(entry.name);
     if (entry.name != wanted) continue;
     versions.push_back(entry.name + "@" + entry.version);
-    if (version.empty() || entry.version == version) return load_model_folder(entry.folder);
+    if (version.empty() || entry.version == version) return entry;
   }
   if (!versions.empty()) {
     std::string there;
@@ -220,12 +220,12 @@ Result<ModelFolder> ModelRegistry::load(std::string_view name) const {
   return Error(ErrorCode::not_found, "there is no model called " + std::string(wanted), hint);
 }
 
-Result<ModelFolder> ModelRegistry::load_identity(std::string_view identity,
-                                                 std::string_view name) const {
+Result<ModelRegistry::Entry> ModelRegistry::find_identity(std::string_view identity,
+                                                          std::string_view name) const {
   const Entry* same_name = nullptr;
   const std::vector<Entry> entries = list();
   for (const Entry& entry : entries) {
-    if (entry.identity == identity) return load_model_folder(entry.folder);
+    if (entry.identity == identity) return entry;
     if (entry.name == split_name(name).first && same_name == nullptr) same_name = &entry;
   }
   if (same_name == nullptr) {

@@ -38,14 +38,14 @@ class ModelRegistry {
   /// By name, newest version first. Of a name and version in several roots the first root's counts.
   [[nodiscard]] std::vector<Entry> list() const;
 
-  /// The model "NAME" (its newest version) or "NAME@VERSION", hashes checked. not_found names the
-  /// nearest model; otherwise as load_model_folder().
-  [[nodiscard]] Result<ModelFolder> load(std::string_view name) const;
+  /// The model "NAME" (its newest version) or "NAME@VERSION", as its card describes it. not_found
+  /// names the nearest model. load_model_folder() of its folder checks it and says what its problem
+  /// is.
+  [[nodiscard]] Result<Entry> find(std::string_view name) const;
 
   /// The model of this identity. `name` is what the index calls it: not_found says whether it is
   /// absent or has changed.
-  [[nodiscard]] Result<ModelFolder> load_identity(std::string_view identity,
-                                                  std::string_view name) const;
+  [[nodiscard]] Result<Entry> find_identity(std::string_view identity, std::string_view name) const;
 
  private:
   std::vector<std::filesystem::path> roots_;

@@ -43,6 +43,15 @@ class ModelRegistryTest : public testing::Test {
   [[nodiscard]] ModelRegistry registry() const {
     return ModelRegistry({root(), folder_.path() / "second"});
   }
+  [[nodiscard]] Result<ModelFolder> loaded(std::string_view name) const {
+    ASSIGN_OR_RETURN(const ModelRegistry::Entry entry, registry().find(name));
+    return load_model_folder(entry.folder);
+  }
+  [[nodiscard]] Result<ModelFolder> loaded_identity(std::string_view identity,
+                                                    std::string_view name) const {
+    ASSIGN_OR_RETURN(const ModelRegistry::Entry entry, registry().find_identity(identity, name));
+    return load_model_folder(entry.folder);
+  }
   [[nodiscard]] std::vector<std::string> listed() const {
     std::vector<std::string> out;
     for (const auto& entry : registry().list()) out.push_back(entry.name + "@" + entry.version);
@@ -67,9 +76,9 @@ TEST_F(ModelRegistryTest, AddCompletesTheCardAndInstallsTheModel) {
   EXPECT_EQ(added->card.output.dimensions, 5u);
   EXPECT_EQ(added->card.sha256.size(), 64u);
   EXPECT_THAT(read_text_file(root() / "tiny/1.0/card.toml").value(), HasSubstr("# The input."));
-  const Result<ModelFolder> loaded = registry().load("tiny");
-  ASSERT_TRUE(loaded.ok()) << loaded.error().message;
-  EXPECT_EQ(loaded->identity, added->identity);
+  const Result<ModelFolder> found = loaded("tiny");
+  ASSERT_TRUE(found.ok()) << found.error().message;
+  EXPECT_EQ(found->identity, added->identity);
   // Nothing half-made is left.
   for (const auto& entry : std::filesystem::directory_iterator(root()))
     EXPECT_EQ(entry.path().filename(), "tiny");
@@ -89,7 +98,7 @@ TEST_F(ModelRegistryTest, AFolderInItsPlaceIsOnlyCompleted) {
   EXPECT_THAT(registry().list()[0].problem, HasSubstr("similis models add"));
   ASSERT_TRUE(add_model(root() / "tiny/3", root(), try_model).ok());
   EXPECT_EQ(registry().list()[0].problem, "");
-  EXPECT_TRUE(registry().load("tiny@3").ok());
+  EXPECT_TRUE(loaded("tiny@3").ok());
 }
 
 TEST_F(ModelRegistryTest, WhatDoesNotWorkIsNotInstalled) {
@@ -112,18 +121,18 @@ TEST_F(ModelRegistryTest, NewestVersionFirstAndFirstRootWins) {
   ASSERT_TRUE(add("ant", "1").ok());
   ASSERT_TRUE(add_model(source("tiny", "1.10"), folder_.path() / "second", try_model).ok());
   EXPECT_THAT(listed(), ElementsAre("ant@1", "tiny@1.10", "tiny@1.9", "tiny@1.2"));
-  EXPECT_EQ(registry().load("tiny")->folder, root() / "tiny/1.10");
-  EXPECT_EQ(registry().load("tiny@1.2")->card.version, "1.2");
+  EXPECT_EQ(loaded("tiny")->folder, root() / "tiny/1.10");
+  EXPECT_EQ(loaded("tiny@1.2")->card.version, "1.2");
 }
 
 TEST_F(ModelRegistryTest, UnknownNamesGetTheNearest) {
-  EXPECT_THAT(registry().load("tiny").error().hint, HasSubstr("No models were found in"));
+  EXPECT_THAT(loaded("tiny").error().hint, HasSubstr("No models were found in"));
   ASSERT_TRUE(add("tiny", "1.0").ok());
-  const Error error = registry().load("tinny").error();
+  const Error error = loaded("tinny").error();
   EXPECT_EQ(error.code, ErrorCode::not_found);
   EXPECT_EQ(error.hint, "Did you mean \"tiny\"?");
-  EXPECT_EQ(registry().load("tiny@2").error().hint, "There is tiny@1.0.");
-  EXPECT_THAT(registry().load("zebra").error().hint, HasSubstr("similis models"));
+  EXPECT_EQ(loaded("tiny@2").error().hint, "There is tiny@1.0.");
+  EXPECT_THAT(loaded("zebra").error().hint, HasSubstr("similis models"));
 }
 
 TEST_F(ModelRegistryTest, BrokenModelsAreListedWithTheirProblem) {
@@ -140,13 +149,13 @@ TEST_F(ModelRegistryTest, BrokenModelsAreListedWithTheirProblem) {
 
 TEST_F(ModelRegistryTest, FindsByIdentityAndSaysWhyNot) {
   const std::string identity = add("tiny", "1.0")->identity;
-  EXPECT_EQ(registry().load_identity(identity, "tiny")->card.version, "1.0");
-  EXPECT_THAT(registry().load_identity(std::string(64, '0'), "tiny").error().message,
+  EXPECT_EQ(loaded_identity(identity, "tiny")->card.version, "1.0");
+  EXPECT_THAT(loaded_identity(std::string(64, '0'), "tiny").error().message,
               HasSubstr("is not the one"));
-  EXPECT_THAT(registry().load_identity(std::string(64, '0'), "other").error().message,
+  EXPECT_THAT(loaded_identity(std::string(64, '0'), "other").error().message,
               HasSubstr("is not installed"));
   folder_.write("models/tiny/1.0/model.onnx", "changed behind our back");
-  EXPECT_EQ(registry().load_identity(identity, "tiny").error().code, ErrorCode::corruption);
+  EXPECT_EQ(loaded_identity(identity, "tiny").error().code, ErrorCode::corruption);
 }
 
 TEST_F(ModelRegistryTest, LocalModelsKeepWhatTheyOpened) {
