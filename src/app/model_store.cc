@@ -1,5 +1,6 @@
 #include "app/model_store.h"
 
+#include "inference/model_card.h"
 #include "inference/model_registry.h"
 #include "inference/openvino.h"
 
@@ -62,6 +63,22 @@ Result<std::vector<ModelProvider::Listed>> ModelStore::list() {
     out.push_back(std::move(listed));
   }
   return out;
+}
+
+Result<std::vector<std::string>> ModelStore::verify() {
+  std::vector<std::string> findings;
+  for (const LocalModels::Listed& model : models_.list()) {
+    const ModelRegistry::Entry& entry = model.entry;
+    std::string problem = entry.problem;
+    if (problem.empty()) {
+      const auto folder = load_model_folder(entry.folder);
+      if (!folder.ok()) problem = folder.error().message;
+    }
+    if (!problem.empty()) {
+      findings.push_back("model " + entry.name + "@" + entry.version + ": " + problem);
+    }
+  }
+  return findings;
 }
 
 std::int64_t default_model_bytes(const Settings& settings) {

@@ -24,6 +24,7 @@ class ModelStore final : public ModelProvider {
     return models_.load_identity(identity, name);
   }
   Result<std::vector<Listed>> list() override;
+  Result<std::vector<std::string>> verify() override;
 
  private:
   LocalModels models_;

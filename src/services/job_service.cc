@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "base/file.h"
+#include "services/folder_walk.h"
 #include "services/index_targets.h"
 #include "services/job_runner.h"
 #include "services/recovery.h"
@@ -66,6 +67,11 @@ Result<StartedJob> JobService::start_build(const Context& ctx, std::string_view 
   std::string path(root);
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   TRY(check_root(path));
+  const std::string& own = ports.limits.never_inside;
+  if (!own.empty() && lies_within(path, own)) {
+    return Error(ErrorCode::invalid_argument, path + " lies in the data folder of similis itself",
+                 "Name the folder that holds the pictures.");
+  }
   TRY(check_collection_name(collection));
   auto found = ports.metadata.find_collection(ctx, collection);
   if (!found.ok() && found.error().code == ErrorCode::not_found) {

@@ -39,6 +39,9 @@ class ModelProvider {
   virtual Result<std::shared_ptr<Embedder>> load_identity(std::string_view identity,
                                                           std::string_view name) = 0;
   virtual Result<std::vector<Listed>> list() = 0;
+  /// Reads the files of every model and compares them with their hashes: what is wrong, in words;
+  /// empty when all is well.
+  virtual Result<std::vector<std::string>> verify() = 0;
 };
 
 }  // namespace similis

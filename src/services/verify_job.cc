@@ -59,10 +59,8 @@ class Verifier {
     for (const std::string& finding : health.findings) note("database: " + finding);
     ASSIGN_OR_RETURN(const auto blobs, ports_.blobs.verify(ctx_));
     note(blobs);
-    ASSIGN_OR_RETURN(const auto models, ports_.models.list());
-    for (const auto& model : models) {
-      if (!model.problem.empty()) note("model " + model.name + ": " + model.problem);
-    }
+    ASSIGN_OR_RETURN(const auto models, ports_.models.verify());
+    for (const std::string& finding : models) note(finding);
     return {};
   }
 

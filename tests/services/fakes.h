@@ -124,6 +124,7 @@ class FakeModels final : public ModelProvider {
   Result<std::shared_ptr<Embedder>> load_identity(std::string_view identity,
                                                   std::string_view name) override;
   Result<std::vector<Listed>> list() override { return std::vector<Listed>(); }
+  Result<std::vector<std::string>> verify() override { return std::vector<std::string>(); }
 
   std::shared_ptr<FakeEmbedder> embedder;
   bool missing = false;
