@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <mutex>
+#include <unordered_map>
+#include <utility>
 
 #include "services/index_targets.h"
 #include "services/ingest_pipeline.h"
@@ -59,6 +61,18 @@ UploadStatus status_of(IngestOutcome::Kind kind) {
   }
 }
 
+/// Of several files with the same bytes, whichever was decoded first made the row; for the client
+/// it is the first one in its order.
+void credit_the_first(std::vector<UploadOutcome>& outcomes) {
+  std::unordered_map<ImageId, std::size_t> first;
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    if (outcomes[i].status == UploadStatus::failed) continue;
+    const std::size_t at = first.emplace(outcomes[i].id, i).first->second;
+    if (outcomes[i].status == UploadStatus::created)
+      std::swap(outcomes[at].status, outcomes[i].status);
+  }
+}
+
 }  // namespace
 
 struct UploadService::Impl {
@@ -100,6 +114,7 @@ Result<std::vector<UploadOutcome>> UploadService::upload(const Context& ctx,
     }
     status = pipeline.drain(ctx);
   }
+  credit_the_first(outcomes);
   if (status.ok()) return outcomes;
   // What is done is done: the client must learn of it. The rest shares the reason.
   const bool any_stored = std::any_of(outcomes.begin(), outcomes.end(), [](const auto& outcome) {
