@@ -242,8 +242,19 @@ TEST_P(MetadataStoreSuite, FailuresComeByPathUnderARoot) {
         << limit;
     EXPECT_THAT(paths(a, limit), ElementsAre("/pictures/a/1.jpg", "/pictures/a/2.jpg")) << limit;
   }
-  EXPECT_THAT(store().list_failures(ctx_, collection_, 0, 10, "nonsense"),
-              FailsWith(ErrorCode::invalid_argument));
+  for (const char* cursor : {"nonsense", "failures.99999.x61.1", "failures.1.x61"}) {
+    EXPECT_THAT(store().list_failures(ctx_, collection_, 0, 10, cursor),
+                FailsWith(ErrorCode::invalid_argument));
+  }
+}
+
+TEST_P(MetadataStoreSuite, UnknownFoldersAreNotFound) {
+  const auto visit = [](FolderId, const KnownFile&) { return true; };
+  EXPECT_THAT(store().for_each_file_under(ctx_, collection_, 99'999, visit),
+              FailsWith(ErrorCode::not_found));
+  EXPECT_THAT(store().list_failures(ctx_, collection_, 99'999, 10, ""),
+              FailsWith(ErrorCode::not_found));
+  EXPECT_THAT(store().put_root(ctx_, collection_, 99'999, {}), FailsWith(ErrorCode::not_found));
 }
 
 TEST_P(MetadataStoreSuite, StatesAreScannedInSteps) {

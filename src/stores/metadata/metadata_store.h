@@ -189,7 +189,7 @@ class MetadataStore {
                             std::span<const ReadyImage> batch, WriteToken token) = 0;
   /// `failed` with the reason, attempts + 1. A row that was ready for other content becomes failed
   /// too: the caller erases its vector first and passes the token. Epoch + 1 only when a ready row
-  /// went. Returns the rows' ids.
+  /// went. Returns the rows' ids in the batch's order, 0 for a row that went in the meantime.
   virtual Result<std::vector<ImageId>> mark_failed(const Context& ctx, CollectionId id,
                                                    IndexId index,
                                                    std::span<const FailedImage> batch,
@@ -259,8 +259,8 @@ class MetadataStore {
   virtual Result<Job> update_job(const Context& ctx, JobId id, std::string_view owner,
                                  const JobUpdate& update, std::int64_t lease_s) = 0;
   /// Anybody: pause (queued, running -> paused), resume (paused -> queued), cancel (any unfinished
-  /// -> cancelled). The owner keeps its name in the row until it reports. conflict when the state
-  /// forbids it.
+  /// -> cancelled). The owner keeps its name in the row until it reports. A command whose aim is
+  /// reached already changes nothing; conflict when the state forbids it.
   virtual Result<Job> set_job_state(const Context& ctx, JobId id, JobState state) = 0;
 
   // ---- keys: only SHA-256 hashes are stored

@@ -2,6 +2,7 @@
 
 #include <soci/soci.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <string>
@@ -46,7 +47,7 @@ class Connection {
     for (const Value& value : values) {
       types.push_back(static_cast<ParameterSlot::Type>(value.index()));
     }
-    auto statement = std::make_unique<Statement<Out...>>(*session_, text, types);
+    auto statement = std::make_unique<Statement<Out...>>(*session_, dialect_, text, types);
     statement->run_values(values);
     return statement;
   }
@@ -57,8 +58,8 @@ class Connection {
   /// After a failure of the database.
   void forget_statements() { statements_.clear(); }
   /// After leaving early: no statement may keep its snapshot open.
-  void forget_unfinished_statements() {
-    std::erase_if(statements_, [](const auto& entry) { return entry.second->unfinished(); });
+  void end_statements() {
+    for (const auto& [text, statement] : statements_) statement->end();
   }
 
   [[nodiscard]] const Dialect& dialect() const { return dialect_; }
@@ -70,8 +71,10 @@ class Connection {
  private:
   struct Hash {
     using is_transparent = void;
+    // The ends tell statements apart well enough, and the texts are long.
     std::size_t operator()(std::string_view text) const {
-      return std::hash<std::string_view>{}(text);
+      const std::size_t end = std::min<std::size_t>(text.size(), 32);
+      return std::hash<std::string_view>{}(text.substr(text.size() - end)) ^ text.size();
     }
   };
 
@@ -80,7 +83,7 @@ class Connection {
     auto it = statements_.find(text);
     if (it == statements_.end()) {
       std::string key(text);
-      auto statement = std::make_unique<Statement<Out...>>(*session_, key, types);
+      auto statement = std::make_unique<Statement<Out...>>(*session_, dialect_, key, types);
       it = statements_.emplace(std::move(key), std::move(statement)).first;
     }
     auto* typed = dynamic_cast<Statement<Out...>*>(it->second.get());

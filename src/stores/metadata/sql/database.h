@@ -104,7 +104,7 @@ class Database {
       }
     } catch (const Failure&) {
       connection.context = nullptr;
-      connection.forget_unfinished_statements();
+      connection.end_statements();
       roll_back(connection);
       throw;
     } catch (...) {

@@ -27,6 +27,8 @@ struct Dialect {
   std::string count_tables_named;
   /// Counts all tables.
   std::string count_tables;
+  /// Lets go of the rows that an executed statement has not handed out.
+  std::function<void(soci::details::statement_backend&)> end_statement;
   /// The database's failure in our words. Called inside the catch clause.
   std::function<Error(const soci::soci_error&)> explain;
 };

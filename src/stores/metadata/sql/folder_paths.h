@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <shared_mutex>
 #include <string>
 #include <unordered_map>
@@ -14,22 +15,35 @@ namespace similis::sql {
 /// a committed snapshot stays true. Safe from several threads.
 class FolderPaths {
  public:
-  /// corruption when a row refers to a folder that is not there.
-  std::string path(Connection& c, FolderId folder) {
+  std::optional<std::string> find(Connection& c, FolderId folder) {
     {
       const std::shared_lock lock(mutex_);
       const auto it = paths_.find(folder);
       if (it != paths_.end()) return it->second;
     }
     const auto record = load<FolderRecord>(c, folder);
-    if (!record) {
-      fail(ErrorCode::corruption, "the database's folder " + std::to_string(folder) + " is missing",
-           "Run `similis verify` to see all damage.");
-    }
+    if (!record) return std::nullopt;
     const std::unique_lock lock(mutex_);
     if (paths_.size() >= kEntriesMax) paths_.clear();
     paths_.emplace(folder, record->path);
     return record->path;
+  }
+
+  /// The path of a folder that another row refers to: corruption when it is missing.
+  std::string of_row(Connection& c, FolderId folder) {
+    auto path = find(c, folder);
+    if (!path) {
+      fail(ErrorCode::corruption, "the database's folder " + std::to_string(folder) + " is missing",
+           "Run `similis verify` to see all damage.");
+    }
+    return std::move(*path);
+  }
+
+  /// The path of a folder that the caller named: not_found when there is none.
+  std::string of_caller(Connection& c, FolderId folder) {
+    auto path = find(c, folder);
+    if (!path) fail(ErrorCode::not_found, "there is no folder with id " + std::to_string(folder));
+    return std::move(*path);
   }
 
  private:

@@ -59,7 +59,7 @@ std::optional<ImageRow> ImageReader::row(ImageId id) {
   out.id = record->id;
   out.collection = record->collection_id;
   out.folder = record->folder_id.value_or(0);
-  if (record->folder_id) out.folder_path = folders_.path(c_, *record->folder_id);
+  if (record->folder_id) out.folder_path = folders_.of_row(c_, *record->folder_id);
   out.name = std::move(record->name);
   out.mtime_ns = record->mtime_ns;
   out.added_at = record->added_at;

@@ -112,6 +112,9 @@ std::unique_ptr<Dialect> sqlite_dialect(const fs::path& file) {
   dialect->count_tables_named =
       "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = :name";
   dialect->count_tables = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table'";
+  dialect->end_statement = [](soci::details::statement_backend& statement) {
+    sqlite_api::sqlite3_reset(static_cast<soci::sqlite3_statement_backend&>(statement).stmt_);
+  };
   dialect->explain = [file](const soci::soci_error& error) { return explain(error, file); };
   return dialect;
 }
@@ -137,7 +140,6 @@ std::unique_ptr<Connection> connect(const SqliteOptions& options, const Dialect&
 
   const std::int64_t cache_kib = options.cache_bytes / 1024 / (read_only ? 8 : 1);
   const std::string pragmas[] = {
-      "PRAGMA journal_mode = WAL",
       "PRAGMA synchronous = FULL",
       "PRAGMA foreign_keys = ON",
       "PRAGMA trusted_schema = OFF",
@@ -150,6 +152,12 @@ std::unique_ptr<Connection> connect(const SqliteOptions& options, const Dialect&
       "PRAGMA wal_autocheckpoint = 8000",
       "PRAGMA journal_size_limit = 67108864",
   };
+  auto& mode = connection->run<std::string>("PRAGMA journal_mode = WAL");
+  if (mode.one() && mode.get<0>() != "wal" && !read_only) {
+    log(LogLevel::warning, "database " + options.file.native() +
+                               ": the file system takes no write-ahead log; readers and writers "
+                               "will wait for each other");
+  }
   for (const auto& pragma : pragmas) connection->execute(pragma);
   if (read_only) connection->execute("PRAGMA query_only = ON");
   return connection;

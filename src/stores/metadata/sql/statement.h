@@ -16,6 +16,8 @@
 #include <variant>
 #include <vector>
 
+#include "stores/metadata/sql/dialect.h"
+
 namespace similis::sql {
 
 /// A parameter whose type is known at run time only (filters).
@@ -85,8 +87,8 @@ class StatementBase {
  public:
   StatementBase() = default;
   virtual ~StatementBase() = default;
-  /// Rows are left to read: it still holds its read snapshot.
-  [[nodiscard]] virtual bool unfinished() const = 0;
+  /// Lets go of rows that are left, and of the snapshot they are read from.
+  virtual void end() = 0;
   StatementBase(const StatementBase&) = delete;
   StatementBase& operator=(const StatementBase&) = delete;
 };
@@ -94,13 +96,13 @@ class StatementBase {
 /// A prepared statement with owned storage for parameters and for one row of the columns `Out`
 /// (std::int64_t, double, std::string, or std::optional of these where NULL may come). Placeholders
 /// are `:name`, each used once, bound by position. Reading all rows ends the statement; one that is
-/// left early holds its read snapshot until it runs again. Throws soci::soci_error.
+/// left early holds its read snapshot until end() or until it runs again. Throws soci::soci_error.
 template <typename... Out>
 class Statement final : public StatementBase {
  public:
-  Statement(soci::session& session, const std::string& text,
+  Statement(soci::session& session, const Dialect& dialect, const std::string& text,
             std::span<const ParameterSlot::Type> types)
-      : statement_(session), slots_(types.size()) {
+      : statement_(session), dialect_(dialect), slots_(types.size()) {
     for (std::size_t i = 0; i < slots_.size(); ++i) {
       ParameterSlot& slot = slots_[i];
       slot.type = types[i];
@@ -151,13 +153,14 @@ class Statement final : public StatementBase {
   /// The only row, if there is one, and the statement is ended: get() stays valid.
   bool one() {
     if (!next()) return false;
-    while (statement_.fetch()) {
-    }
-    has_row_ = false;
+    end();
     return true;
   }
 
-  [[nodiscard]] bool unfinished() const override { return has_row_; }
+  void end() override {
+    if (has_row_) dialect_.end_statement(*statement_.get_backend());
+    has_row_ = false;
+  }
 
   template <std::size_t I>
   auto get() const {
@@ -193,6 +196,7 @@ class Statement final : public StatementBase {
   }
 
   soci::statement statement_;
+  const Dialect& dialect_;
   std::vector<ParameterSlot> slots_;  // bound by address: never resized
   std::tuple<Cell<Out>...> cells_;
   bool at_first_ = false;

@@ -43,12 +43,6 @@ FolderId intern(Connection& c, std::string_view path) {
   return record.id;
 }
 
-FolderRecord load_folder(Connection& c, FolderId id) {
-  auto record = load<FolderRecord>(c, id);
-  if (!record) fail(ErrorCode::not_found, "there is no folder with id " + std::to_string(id));
-  return std::move(*record);
-}
-
 }  // namespace
 
 Result<FolderId> SqlMetadataStore::intern_folder(const Context& ctx,
@@ -75,14 +69,14 @@ Result<FolderId> SqlMetadataStore::find_folder(const Context& ctx, std::string_v
 }
 
 Result<std::string> SqlMetadataStore::folder_path(const Context& ctx, FolderId folder) {
-  return db_->read(ctx, [&](Connection& c) { return load_folder(c, folder).path; });
+  return db_->read(ctx, [&](Connection& c) { return folders_.of_caller(c, folder); });
 }
 
 Status SqlMetadataStore::put_root(const Context& ctx, CollectionId id, FolderId folder,
                                   const BuildOptions& options) {
   return db_->write(ctx, [&](Connection& c) {
     load_collection(c, id);
-    load_folder(c, folder);
+    folders_.of_caller(c, folder);
     auto record = load<RootRecord>(c, Checked::yes, id, folder);
     const bool exists = record.has_value();
     if (!exists) record = RootRecord{id, folder, 0, 0, 0, 0, {}};
@@ -111,7 +105,7 @@ Result<std::vector<Root>> SqlMetadataStore::list_roots(const Context& ctx, Colle
       Root root;
       root.collection = id;
       root.folder = record.folder_id;
-      root.path = folders_.path(c, record.folder_id);
+      root.path = folders_.of_row(c, record.folder_id);
       root.options = {record.hidden != 0, record.retry_failed != 0, record.watch != 0};
       root.scanned_at = record.scanned_at;
       root.pictures = pictures_under(c, collection, record.folder_id);
@@ -139,7 +133,7 @@ std::int64_t SqlMetadataStore::pictures_under(Connection& c, const CollectionRec
       return it->second.pictures;
     }
   }
-  const FolderRange range = folder_range(folders_.path(c, folder));
+  const FolderRange range = folder_range(folders_.of_row(c, folder));
   auto& statement = c.run<std::int64_t>(
       "SELECT COUNT(*) FROM image i JOIN embedding e ON e.image_id = i.id AND e.index_id = :index"
       " WHERE i.collection_id = :collection AND e.state IN (:ready, :replacing) AND i.folder_id IN"

@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "stores/metadata/sql/collection_change.h"
 #include "stores/metadata/sql/sql_metadata_store.h"
 #include "stores/metadata/sql/text_codec.h"
@@ -69,13 +70,19 @@ Result<ApiKey> SqlMetadataStore::use_key(const Context& ctx, const ContentHash& 
                  "Make one: similis keys create NAME.");
   }
   if (now_s() - record->last_used_at < kNoteUseEvery_s) return to_key(*record);
-  return db_->write(ctx, [&](Connection& c) {
+  auto noted = db_->write(ctx, [&](Connection& c) {
     auto current = load<KeyRecord>(c, record->id);
     if (!current) fail(ErrorCode::unauthenticated, "this API key was deleted");
     current->last_used_at = now_s();
     update(c, *current);
     return to_key(*current);
   });
+  // A full disk must not lock the key's owner out.
+  if (!noted.ok() && noted.error().code == ErrorCode::resource_exhausted) {
+    log(LogLevel::warning, "an API key's last use could not be noted: " + noted.error().message);
+    return to_key(*record);
+  }
+  return noted;
 }
 
 }  // namespace similis::sql

@@ -236,7 +236,7 @@ Result<ListPage> SqlMetadataStore::list_failures(const Context& ctx, CollectionI
     std::vector<Value> values{Value(collection.active_index),
                               Value(static_cast<std::int64_t>(StoredState::failed))};
     if (root != 0) {
-      const FolderRange range = folder_range(folders_.path(c, root));
+      const FolderRange range = folder_range(folders_.of_caller(c, root));
       text += " AND (f.path = :self OR (f.path >= :below AND f.path < :end))";
       for (const auto& path : {range.self, range.first_below, range.end_below}) {
         values.emplace_back(path);
@@ -248,11 +248,12 @@ Result<ListPage> SqlMetadataStore::list_failures(const Context& ctx, CollectionI
       const std::string name = reader.bytes();
       const ImageId last = reader.number();
       if (!reader.ok()) fail_cursor();
-      const std::string path = folder == 0 ? std::string() : folders_.path(c, folder);
+      const auto path = folder == 0 ? std::optional<std::string>("") : folders_.find(c, folder);
+      if (!path) fail_cursor();
       text +=
           " AND (COALESCE(f.path, '') > :p1 OR (COALESCE(f.path, '') = :p2 AND"
           " (i.name > :n1 OR (i.name = :n2 AND i.id > :i1))))";
-      for (const auto& key : {path, path, name, name}) values.emplace_back(key);
+      for (const auto& key : {*path, *path, name, name}) values.emplace_back(key);
       values.emplace_back(last);
     }
     text += " ORDER BY COALESCE(f.path, ''), i.name, i.id LIMIT :limit";

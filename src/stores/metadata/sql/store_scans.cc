@@ -91,7 +91,7 @@ Status SqlMetadataStore::for_each_file_under(
     const Context& ctx, CollectionId id, FolderId root,
     const std::function<bool(FolderId, const KnownFile&)>& visit) {
   ASSIGN_OR_RETURN(const auto folders, db_->read(ctx, [&](Connection& c) {
-    const FolderRange range = folder_range(folders_.path(c, root));
+    const FolderRange range = folder_range(folders_.of_caller(c, root));
     std::vector<FolderId> out;
     auto& statement = c.run<std::int64_t>(
         "SELECT id FROM folder WHERE path = :self OR (path >= :below AND path < :end)"

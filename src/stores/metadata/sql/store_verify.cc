@@ -23,7 +23,7 @@ class Findings {
 template <typename R>
 void check_rows(Connection& c, const Context& ctx, Findings& findings) {
   const auto statement = std::make_unique<typename ColumnsOf<R>::Selecting>(
-      c.session(), "SELECT " + column_list<R>() + " FROM " + std::string(R::kTable),
+      c.session(), c.dialect(), "SELECT " + column_list<R>() + " FROM " + std::string(R::kTable),
       std::span<const ParameterSlot::Type>());
   statement->run();
   for (std::size_t i = 0; statement->next() && !findings.full(); ++i) {
