@@ -105,6 +105,7 @@ Status IndexImpl::build(Compaction& compaction, const SnapshotState& snapshot,
                                                          {uuid, compaction.part_file, snapshot.lsn,
                                                           output.number(), 0}));
   ScratchPool::Lease buffer(scratch);
+  std::vector<std::uint32_t> damaged;
   for (const auto& input : compaction.inputs) {
     auto& new_ordinals = compaction.new_ordinals.emplace_back();
     const auto view = std::find_if(snapshot.segments.begin(), snapshot.segments.end(),
@@ -116,13 +117,16 @@ Status IndexImpl::build(Compaction& compaction, const SnapshotState& snapshot,
       const Chunk& chunk = *(*view->chunks)[c];
       const std::uint32_t first = c * geometry.chunk_rows;
       const std::uint32_t rows = std::min(geometry.chunk_rows, view->rows - first);
+      damaged.clear();
       auto block = chunk.block();
       if (!block) {
         budget->reserve(geometry.chunk_bytes());
-        ASSIGN_OR_RETURN(block, input->read_block(c, rows, *buffer));
+        ASSIGN_OR_RETURN(block, input->read_block(c, rows, *buffer, damaged));
+        if (!damaged.empty()) drop_damaged(*input, damaged);
       }
       for (std::uint32_t i = 0; i < rows; ++i) {
         if (chunk.death[i].load(std::memory_order_relaxed) <= snapshot.lsn) continue;
+        if (std::find(damaged.begin(), damaged.end(), first + i) != damaged.end()) continue;
         TRY(writer->add_row(
             chunk.ids[i], false,
             {block->data() + std::size_t{i} * geometry.stride_bytes, geometry.row_bytes}));

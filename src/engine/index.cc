@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "engine/index_impl.h"
-#include "engine/search.h"
 #include "engine/verify.h"
 
 namespace similis::engine {
@@ -38,8 +37,7 @@ std::uint64_t Snapshot::rows() const {
 
 Result<SearchAnswer> Snapshot::search(std::span<const float> queries,
                                       const SearchOptions& options) const {
-  return search_flat(*state_, index_->shape, queries, options, *index_->pool, index_->scratch,
-                     index_->counters);
+  return index_->search(*state_, queries, options);
 }
 
 Result<std::vector<std::uint64_t>> Snapshot::scan_ids(std::uint64_t after, std::size_t limit,
@@ -79,6 +77,10 @@ Result<std::unique_ptr<Index>> Index::open(const std::filesystem::path& director
                                            const IndexOptions& options) {
   ASSIGN_OR_RETURN(auto impl, IndexImpl::open(directory, options));
   return std::unique_ptr<Index>(new Index(std::move(impl)));
+}
+
+Result<std::uint64_t> Index::max_id(const std::filesystem::path& directory, Storage* storage) {
+  return IndexImpl::largest_id(storage != nullptr ? *storage : posix_storage(), directory);
 }
 
 Result<std::vector<DamageReport>> Index::verify(const std::filesystem::path& directory,

@@ -80,11 +80,16 @@ class AttributeFormat {
 using RowFilter = std::function<void(const AttributeColumns& columns, std::uint32_t first,
                                      std::uint32_t count, std::span<std::uint64_t> bits)>;
 
+/// Bytes of memory that the indexes opened with it share. Vectors stay in memory while they fit
+/// beside the ids, tables and columns of all, first come, first served; each search reads the
+/// others from disk. An index that opens makes those before it drop vectors where its tables need
+/// the room.
+class MemoryBudget;  // memory_budget.h
+std::shared_ptr<MemoryBudget> make_memory_budget(std::uint64_t bytes_max);
+
 struct IndexOptions {
-  /// Bytes of memory for the index: vectors stay in memory while they fit beside ids, tables and
-  /// columns, the others are read from disk by each search. Opening fails with resource_exhausted
-  /// when not even the tables fit.
-  std::uint64_t memory_max = UINT64_MAX;
+  /// null: no limit. Opening fails with resource_exhausted when not even the tables fit.
+  std::shared_ptr<MemoryBudget> memory;
   /// Threads of one search; 0: one a core.
   unsigned threads = 0;
   /// null: bytes are kept as they are and cannot be filtered by content.
@@ -145,11 +150,12 @@ struct SearchAnswer {
 struct IndexStatistics {
   std::uint64_t rows = 0;  // live
   std::uint64_t dead_rows = 0;
+  std::uint64_t damaged_rows = 0;  // found since opening; they count as dead
   std::uint32_t segments = 0;
   std::uint32_t files = 0;
   std::uint64_t bytes_on_disk = 0;    // parts, logs and manifest
   std::uint64_t log_bytes = 0;        // of it: not yet in parts
-  std::uint64_t bytes_in_memory = 0;  // vectors, ids, tables, columns
+  std::uint64_t bytes_in_memory = 0;  // vectors, ids, tables, columns, read buffers
   std::uint64_t vector_bytes_in_memory = 0;
   std::uint64_t vector_bytes_on_disk_only = 0;  // what each unfiltered search reads
   std::uint64_t reads = 0;                      // since opening, as in SearchAnswer
@@ -196,9 +202,14 @@ class Index {
                                                const IndexShape& shape,
                                                const IndexOptions& options);
   /// not_found without an index; `conflict` when it is open already or of a newer format;
-  /// `corruption` for bytes that fail their check.
+  /// `corruption` for bytes that fail their check. A damaged vector alone stops nothing: its row
+  /// counts as erased from the moment it is noticed, here or later.
   static Result<std::unique_ptr<Index>> open(const std::filesystem::path& directory,
                                              const IndexOptions& options);
+  /// What max_id() will say once the index in this folder is open, without opening it. It must not
+  /// be open. not_found without an index.
+  static Result<std::uint64_t> max_id(const std::filesystem::path& directory,
+                                      Storage* storage = nullptr);
   /// Checks every byte of an index that need not open, and is not open. Empty: all is well. An
   /// error only when checking itself failed (no index there, cancelled).
   static Result<std::vector<DamageReport>> verify(const std::filesystem::path& directory,

@@ -75,6 +75,7 @@ struct IndexImpl {
                              const IndexOptions& options);
   Status recover(const Manifest& manifest);
   Status load_segment(const Manifest::Segment& record);
+  static Result<std::uint64_t> largest_id(Storage& storage, const std::filesystem::path& directory);
   Status replay_logs(const Manifest& manifest, std::vector<std::uint64_t> files);
   Status rescue_tail(const std::string& name, std::uint64_t offset, std::uint64_t end,
                      std::uint64_t first_lsn);
@@ -120,6 +121,7 @@ struct IndexImpl {
   [[nodiscard]] bool maintenance_due();  // takes commit_mutex
   /// Ids, tables, columns and scratch: what is needed whatever vectors are in memory. (commit)
   [[nodiscard]] std::uint64_t table_bytes() const;
+  void budget_tables();  // (commit)
   /// Drops vectors that parts hold while over the limit, loads what fits below it.
   Status settle_memory();  // takes maintenance_mutex
   Status settle_memory_locked();
@@ -130,6 +132,11 @@ struct IndexImpl {
   Result<std::vector<std::vector<float>>> fetch(std::span<const std::uint64_t> ids,
                                                 const CallOptions& call);
   IndexStatistics statistics();
+  Result<SearchAnswer> search(const SnapshotState& state, std::span<const float> queries,
+                              const SearchOptions& search_options);
+  /// Rows whose vectors are not what was written count as erased from here on: what cannot be
+  /// relied on is not served, and whoever compares ids finds them missing. Takes commit_mutex.
+  void drop_damaged(const Segment& segment, std::span<const std::uint32_t> ordinals);
 
   // --- verify.cc
   Result<std::vector<DamageReport>> verify(const CallOptions& call);
@@ -142,7 +149,7 @@ struct IndexImpl {
   const Geometry geometry;
   const Uuid uuid;
   const std::shared_ptr<const AttributeFormat> format;
-  const std::shared_ptr<MemoryBudget> budget = std::make_shared<MemoryBudget>();
+  const std::shared_ptr<MemoryBudget> budget;
   std::unique_ptr<Storage::Lock> directory_lock;
   std::unique_ptr<ThreadPool> pool;
   ScratchPool scratch;
@@ -161,8 +168,10 @@ struct IndexImpl {
   std::uint64_t manifest_bytes = 0;
   std::uint64_t next_file = 1;
   std::uint32_t next_segment = 1;
+  std::uint64_t budgeted_tables = 0;  // what the budget knows of table_bytes()
   float norm_max = 0;
   std::string read_only;
+  std::uint64_t damaged_rows = 0;
   /// No longer needed once the next manifest is out.
   std::vector<std::string> obsolete_files;
   std::atomic<std::uint64_t> max_id{0};

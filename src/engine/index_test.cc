@@ -293,13 +293,14 @@ TEST_F(IndexTest, StreamsWhatDoesNotFit) {
   const auto resident = index->statistics();
   EXPECT_EQ(resident.vector_bytes_on_disk_only, 0U);
   index.reset();
-  options.memory_max = resident.bytes_in_memory - resident.vector_bytes_in_memory / 2;
+  const std::uint64_t memory_max = resident.bytes_in_memory - resident.vector_bytes_in_memory / 2;
+  options.memory = make_memory_budget(memory_max);
   index = reopen(options);
   ASSERT_NE(index, nullptr);
   const auto limited = index->statistics();
   EXPECT_GT(limited.vector_bytes_on_disk_only, 0U);
   EXPECT_GT(limited.vector_bytes_in_memory, 0U);
-  EXPECT_LE(limited.bytes_in_memory, options.memory_max);
+  EXPECT_LE(limited.bytes_in_memory, memory_max);
   const auto query = random_vector(random_, 200);
   auto answer = index->search(query, {.k = 50, .filter = {}, .call = {}});
   ASSERT_TRUE(answer.ok()) << answer.error().message;
@@ -325,7 +326,7 @@ TEST_F(IndexTest, StreamsWhatDoesNotFit) {
     EXPECT_EQ((*fetched)[i], through_half(unit(vectors[wanted[i] - 1])));
   EXPECT_TRUE((*fetched)[3].empty());
 
-  options.memory_max = 1 << 20;
+  options.memory = make_memory_budget(1 << 20);
   index.reset();
   const auto refused = Index::open(folder_.path() / "index", options);
   ASSERT_FALSE(refused.ok());
@@ -348,6 +349,98 @@ TEST_F(IndexTest, StopsWhenNobodyWaits) {
   EXPECT_EQ(index->statistics().rows, 1U);
 }
 
+// Two indexes share one budget: together they keep to it, and what one gives up the other takes.
+TEST_F(IndexTest, SharesMemoryWithOthers) {
+  IndexOptions options = simulated();
+  const auto fill = [&](Index& index) {
+    std::vector<std::vector<float>> vectors;
+    std::vector<Row> rows;
+    for (std::uint64_t id = 1; id <= 40000; ++id) vectors.push_back(random_vector(random_, 64));
+    for (std::uint64_t id = 1; id <= 40000; ++id) rows.push_back({id, vectors[id - 1], {}});
+    ASSERT_TRUE(index.upsert(rows, {}).ok());
+    ASSERT_TRUE(index.checkpoint().ok());
+  };
+  std::uint64_t alone = 0;
+  for (const char* name : {"a", "b"}) {
+    auto index = Index::create(name, {64, Metric::l2, IndexKind::flat}, options);
+    ASSERT_TRUE(index.ok());
+    fill(**index);
+    alone = (*index)->statistics().bytes_in_memory;
+  }
+  const std::uint64_t together = 2 * alone - (6 << 20);
+  options.memory = make_memory_budget(together);
+  auto first = Index::open("a", options);
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ((*first)->statistics().vector_bytes_on_disk_only, 0U);
+  auto second = Index::open("b", options);
+  ASSERT_TRUE(second.ok());
+  EXPECT_GT((*second)->statistics().vector_bytes_on_disk_only, 0U);
+  EXPECT_LE((*first)->statistics().bytes_in_memory + (*second)->statistics().bytes_in_memory,
+            together);
+  first = Error();
+  const auto vector = random_vector(random_, 64);
+  const Row more{50000, vector, {}};
+  ASSERT_TRUE((*second)->upsert({&more, 1}, {}).ok());
+  ASSERT_TRUE((*second)->checkpoint().ok());
+  EXPECT_EQ((*second)->statistics().vector_bytes_on_disk_only, 0U);
+}
+
+// Bytes that the owner refuses never reach it, whatever is erased, replaced, replayed or compacted.
+TEST_F(IndexTest, OnlyRowsOwnAttributesReachTheirOwner) {
+  class Columns final : public AttributeColumns {
+   public:
+    void set(std::uint32_t ordinal, std::span<const std::byte> bytes) override {
+      ASSERT_FALSE(bytes.empty());
+      rows_[ordinal].assign(bytes.begin(), bytes.end());
+    }
+    void get(std::uint32_t ordinal, std::vector<std::byte>& out) const override {
+      out = rows_.at(ordinal);
+    }
+    [[nodiscard]] std::uint64_t bytes_in_memory() const override { return 0; }
+
+   private:
+    std::map<std::uint32_t, std::vector<std::byte>> rows_;
+  };
+  class Strict final : public AttributeFormat {
+   public:
+    [[nodiscard]] Status check(std::span<const std::byte> bytes) const override {
+      if (!bytes.empty()) return {};
+      return Error(ErrorCode::invalid_argument, "a row's attributes are never empty here");
+    }
+    [[nodiscard]] std::unique_ptr<AttributeColumns> make_columns() const override {
+      return std::make_unique<Columns>();
+    }
+  };
+  IndexOptions options = simulated();
+  options.attributes = std::make_shared<Strict>();
+  options.segment_rows = 50;
+  auto index = make({4, Metric::l2, IndexKind::flat}, options);
+  const auto vector = random_vector(random_, 4);
+  const Row bare{1, vector, {}};
+  EXPECT_EQ(index->upsert({&bare, 1}, {}).error().code, ErrorCode::invalid_argument);
+  for (int round = 0; round < 60; ++round) {
+    for (int i = 0; i < 5; ++i)
+      put(*index, 1 + random_() % 40, random_vector(random_, 4), std::to_string(random_()));
+    const std::uint64_t gone = 1 + random_() % 40;
+    ASSERT_TRUE(index->erase({&gone, 1}, {}).ok());
+    model_.rows.erase(gone);
+    const AttributeChange change{1 + random_() % 40, as_bytes("changed")};
+    ASSERT_TRUE(index->update_attributes({&change, 1}, {}).ok());
+    if (random_() % 3 == 0) {
+      ASSERT_TRUE(index->checkpoint().ok());
+    }
+    if (random_() % 7 == 0) {
+      ASSERT_TRUE(index->compact({}).ok());
+    }
+    if (random_() % 3 == 0) {
+      index.reset();
+      index = reopen(options);
+      ASSERT_NE(index, nullptr);
+    }
+    expect_matches_model(*index, Metric::l2, 4);
+  }
+}
+
 TEST_F(IndexTest, MaxIdRemembersErasedRows) {
   auto index = make({2, Metric::l2, IndexKind::flat});
   put(*index, 10, {1, 2});
@@ -359,6 +452,7 @@ TEST_F(IndexTest, MaxIdRemembersErasedRows) {
       ASSERT_TRUE(index->checkpoint().ok());
     }
     index.reset();
+    EXPECT_EQ(*Index::max_id(folder_.path() / "index"), 99U);
     index = reopen();
     EXPECT_EQ(index->max_id(), 99U);
   }

@@ -15,7 +15,7 @@ constexpr auto kRetryAfter = std::chrono::seconds(2);
 
 // A small memory limit must not be spent on rows that wait for a checkpoint.
 std::uint64_t IndexImpl::log_bytes_max() const {
-  const std::uint64_t share = std::max<std::uint64_t>(options.memory_max / 8, 1 << 20);
+  const std::uint64_t share = std::max<std::uint64_t>(budget->limit() / 8, 1 << 20);
   return std::min(options.checkpoint_log_bytes, share);
 }
 
@@ -49,7 +49,7 @@ void IndexImpl::after_commit() {
 
 Status IndexImpl::throttle(const CallOptions& call) {
   const auto over = [&] {
-    return log_bytes.load(std::memory_order_relaxed) >= kThrottleFactor * log_bytes_max();
+    return log_bytes.load(std::memory_order_relaxed) / kThrottleFactor >= log_bytes_max();
   };
   if (!over()) return {};
   if (!maintenance.joinable()) return checkpoint(Seal::when_full, nullptr);
@@ -108,10 +108,16 @@ std::uint64_t IndexImpl::table_bytes() const {
   std::uint64_t bytes = map.bytes_in_memory();
   for (const auto& segment : segments) {
     bytes += segment->columns().bytes_in_memory();
-    bytes += segment->view(segment).chunks->size() * std::uint64_t{geometry.chunk_rows} * 16;
+    bytes += round_up(segment->rows(), geometry.chunk_rows) * 16;  // id and death
     for (const auto& part : *segment->parts()) bytes += part->bytes_in_memory();
   }
   return bytes + pool->threads() * geometry.chunk_bytes();
+}
+
+void IndexImpl::budget_tables() {
+  const std::uint64_t now = table_bytes();
+  budget->replace_tables(budgeted_tables, now);
+  budgeted_tables = now;
 }
 
 Status IndexImpl::settle_memory() {
@@ -128,8 +134,7 @@ Status IndexImpl::settle_memory_locked() {
   std::vector<Held> persisted;  // chunks that parts hold whole and that take no more rows
   {
     std::lock_guard lock(commit_mutex);
-    const std::uint64_t tables = table_bytes();
-    budget->set_limit(options.memory_max > tables ? options.memory_max - tables : 0);
+    budget_tables();
     for (const auto& segment : segments) {
       const SegmentView view = segment->view(segment);
       for (std::uint32_t c = 0; c < view.chunks->size(); ++c) {
@@ -142,8 +147,7 @@ Status IndexImpl::settle_memory_locked() {
       }
     }
   }
-  for (auto held = persisted.rbegin(); held != persisted.rend() && budget->used() > budget->limit();
-       ++held)
+  for (auto held = persisted.rbegin(); held != persisted.rend() && budget->passed(); ++held)
     (*held->view.chunks)[held->chunk]->set_block(nullptr);
 
   // On as many threads as searches use: at opening this is what the user waits for.
@@ -152,6 +156,7 @@ Status IndexImpl::settle_memory_locked() {
   Status failure;
   const std::function<void()> load = [&] {
     ScratchPool::Lease buffer(scratch);
+    std::vector<std::uint32_t> damaged;
     for (;;) {
       const std::size_t i = next.fetch_add(1);
       if (i >= persisted.size() || stopping) return;
@@ -159,12 +164,15 @@ Status IndexImpl::settle_memory_locked() {
       Chunk& chunk = *(*held.view.chunks)[held.chunk];
       if (chunk.block()) continue;
       if (!budget->try_reserve(geometry.chunk_bytes())) return;
-      auto block = held.view.segment->read_block(held.chunk, held.rows, *buffer);
+      damaged.clear();
+      auto block = held.view.segment->read_block(held.chunk, held.rows, *buffer, damaged);
       if (!block.ok()) {
         std::lock_guard lock(failure_mutex);
         failure = std::move(block).error();
         return;
       }
+      // Before the block can be searched.
+      if (!damaged.empty()) drop_damaged(*held.view.segment, damaged);
       chunk.set_block(std::move(block).value());
     }
   };

@@ -39,14 +39,17 @@ IndexImpl::IndexImpl(Storage& storage_, std::filesystem::path directory_, IndexO
             static_cast<IndexKind>(manifest.kind)},
       geometry(manifest.dimensions),
       uuid(manifest.index),
-      format(options.attributes ? options.attributes : raw_attribute_format()) {
+      format(options.attributes ? options.attributes : raw_attribute_format()),
+      budget(options.memory ? options.memory : make_memory_budget(UINT64_MAX)) {
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
   pool = std::make_unique<ThreadPool>(options.threads == 0 ? cores : options.threads);
 }
 
 IndexImpl::~IndexImpl() {
+  budget->leave(this);
   if (auto status = close(); !status.ok())
     similis::log(LogLevel::error, "closing " + directory.native() + ": " + status.error().message);
+  budget->replace_tables(budgeted_tables, 0);
 }
 
 Status IndexImpl::create_files(const std::filesystem::path& directory, const IndexShape& shape,
@@ -129,16 +132,23 @@ Status IndexImpl::recover(const Manifest& manifest) {
   if (segments.empty() || segments.back()->sealed()) segments.push_back(make_segment());
   TRY(replay_logs(manifest, std::move(log_files)));
 
-  const std::uint64_t tables = table_bytes();
-  if (tables > options.memory_max) {
+  budget_tables();
+  if (budget->tables() > budget->limit()) {
     return Error(ErrorCode::resource_exhausted,
-                 directory.native() + ": needs " + std::to_string(tables) +
-                     " bytes of memory for ids, tables and attributes; its limit is " +
-                     std::to_string(options.memory_max),
+                 directory.native() + ": with this index " + std::to_string(budget->tables()) +
+                     " bytes of memory are needed for ids, tables and attributes; the limit is " +
+                     std::to_string(budget->limit()),
                  "Raise index.memory_max to that at least.");
   }
   publish();
-  return settle_memory();
+  if (budget->passed()) budget->make_room(this);
+  TRY(settle_memory());
+  budget->join(this, [this] {
+    if (auto settled = settle_memory(); !settled.ok())
+      similis::log(LogLevel::warning,
+                   "making room in " + directory.native() + ": " + settled.error().message);
+  });
+  return {};
 }
 
 Status IndexImpl::load_segment(const Manifest::Segment& record) {
@@ -189,11 +199,35 @@ Status IndexImpl::load_segment(const Manifest::Segment& record) {
     AlignedBuffer buffer;
     const std::uint32_t chunk = record.rows / geometry.chunk_rows;
     budget->reserve(geometry.chunk_bytes());
-    ASSIGN_OR_RETURN(auto block, segment->read_block(chunk, rest, buffer));
+    std::vector<std::uint32_t> damaged;
+    ASSIGN_OR_RETURN(auto block, segment->read_block(chunk, rest, buffer, damaged));
     (*segment->view(segment).chunks)[chunk]->set_block(std::move(block));
+    segments.push_back(segment);
+    drop_damaged(*segment, damaged);
+    return {};
   }
   segments.push_back(std::move(segment));
   return {};
+}
+
+Result<std::uint64_t> IndexImpl::largest_id(Storage& storage,
+                                            const std::filesystem::path& directory) {
+  ASSIGN_OR_RETURN(const Manifest manifest, read_manifest(storage, directory));
+  std::uint64_t largest = manifest.max_id;
+  ASSIGN_OR_RETURN(const auto names, storage.list(directory));
+  for (const std::string& name : names) {
+    const FileName file = parse_name(name);
+    if (file.kind != FileKind::wal || file.file < manifest.first_wal) continue;
+    ASSIGN_OR_RETURN(auto reader, WalReader::open(storage, directory / name, manifest.index,
+                                                  manifest.dimensions, file.file));
+    for (WalRecord record;;) {
+      ASSIGN_OR_RETURN(const bool whole, reader.next(record));
+      if (!whole) break;
+      if (record.header.operation == WalOperation::upsert)
+        largest = std::max(largest, record.header.id);
+    }
+  }
+  return largest;
 }
 
 Status IndexImpl::replay_logs(const Manifest& manifest, std::vector<std::uint64_t> files) {
@@ -240,7 +274,6 @@ Status IndexImpl::replay_logs(const Manifest& manifest, std::vector<std::uint64_
       if (marker) continue;
       if (last) uncertain.push_back({lsn, record.offset});
       if (lsn > last_lsn) {
-        // An erased row has none.
         if (record.header.operation != WalOperation::erase) TRY(format->check(record.attributes));
         last_lsn = lsn;
         apply(record);

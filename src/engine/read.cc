@@ -1,6 +1,8 @@
 #include <algorithm>
 
+#include "base/log.h"
 #include "engine/index_impl.h"
+#include "engine/search.h"
 #include "engine/simd/kernels.h"
 
 namespace similis::engine {
@@ -22,6 +24,7 @@ Result<std::vector<std::vector<float>>> IndexImpl::fetch(std::span<const std::ui
   }
   std::vector<std::vector<float>> out(ids.size());
   ScratchPool::Lease buffer(scratch);
+  std::vector<std::uint32_t> damaged;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     if (!places[i]) continue;
     TRY(call.check());
@@ -44,17 +47,51 @@ Result<std::vector<std::vector<float>>> IndexImpl::fetch(std::span<const std::ui
       if (ordinal - part->first_ordinal() >= part->rows()) continue;  // modulo 2^32
       Part::Rows rows;
       const std::uint32_t in_part = ordinal - part->first_ordinal();
-      TRY(part->read_rows(in_part, 1, *buffer, rows, &counters));
-      to_float(rows.row(geometry, in_part));
+      damaged.clear();
+      TRY(part->read_rows(in_part, 1, *buffer, rows, &counters, damaged));
+      if (damaged.empty()) {
+        to_float(rows.row(geometry, in_part));
+      } else {
+        out[i].clear();
+        drop_damaged(*view->segment, {&ordinal, 1});
+      }
     }
   }
   return out;
 }
 
+Result<SearchAnswer> IndexImpl::search(const SnapshotState& state, std::span<const float> queries,
+                                       const SearchOptions& search_options) {
+  std::vector<DamagedRows> damaged;
+  auto answer =
+      search_flat(state, shape, queries, search_options, *pool, scratch, counters, damaged);
+  for (const DamagedRows& rows : damaged) drop_damaged(*rows.segment, rows.ordinals);
+  return answer;
+}
+
+void IndexImpl::drop_damaged(const Segment& segment, std::span<const std::uint32_t> ordinals) {
+  std::uint64_t dropped = 0;
+  std::lock_guard lock(commit_mutex);
+  Segment* current = find_segment(segment.number());
+  if (current == nullptr) return;  // compacted away: the rows that were good live on elsewhere
+  std::unique_lock map_lock(map_mutex);
+  for (const std::uint32_t ordinal : ordinals) {
+    if (!current->alive(ordinal)) continue;
+    map.remove(current->id(ordinal));
+    kill({current->number(), ordinal}, last_lsn);
+    ++dropped;
+  }
+  if (dropped == 0) return;
+  damaged_rows += dropped;
+  similis::log(LogLevel::error, directory.native() + ": " + std::to_string(dropped) +
+                                    " vectors are damaged on disk; their rows count as erased "
+                                    "until they are written again (verify names the places)");
+}
+
 IndexStatistics IndexImpl::statistics() {
   IndexStatistics out;
   std::lock_guard lock(commit_mutex);
-  std::uint64_t vectors = 0;
+  std::uint64_t vectors = 0, blocks = 0;
   for (const auto& segment : segments) {
     if (segment->rows() == 0) continue;
     ++out.segments;
@@ -69,6 +106,7 @@ IndexStatistics IndexImpl::statistics() {
       const std::uint32_t rows = std::min(geometry.chunk_rows, view.rows - c * geometry.chunk_rows);
       if ((*view.chunks)[c]->block()) {
         vectors += std::uint64_t{rows} * geometry.stride_bytes;
+        blocks += geometry.chunk_bytes();
       } else {
         out.vector_bytes_on_disk_only += geometry.slots(rows) * geometry.slot_bytes;
       }
@@ -82,12 +120,13 @@ IndexStatistics IndexImpl::statistics() {
   ++out.files;
   out.bytes_on_disk += manifest_bytes;
   out.vector_bytes_in_memory = vectors;
-  out.bytes_in_memory = budget->used() + table_bytes();
+  out.bytes_in_memory = blocks + table_bytes();
   out.reads = counters.requests.load(std::memory_order_relaxed);
   out.bytes_read = counters.bytes.load(std::memory_order_relaxed);
   out.lsn = last_lsn;
   out.norm_max = norm_max;
   out.read_only = read_only;
+  out.damaged_rows = damaged_rows;
   return out;
 }
 

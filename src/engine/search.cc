@@ -76,7 +76,8 @@ class FlatSearch {
     }
   }
 
-  Result<SearchAnswer> run(std::span<const float> queries, ThreadPool& pool, ReadCounters& total) {
+  Result<SearchAnswer> run(std::span<const float> queries, ThreadPool& pool, ReadCounters& total,
+                           std::vector<DamagedRows>& damaged) {
     const std::size_t count = queries.size() / shape_.dimensions;
     for (std::size_t q = 0; q < count; ++q) {
       auto query = queries.subspan(q * shape_.dimensions, shape_.dimensions);
@@ -92,6 +93,7 @@ class FlatSearch {
     pool.run(std::max(1U, workers), [&] { work(); });
     total.requests.fetch_add(counters_.requests, std::memory_order_relaxed);
     total.bytes.fetch_add(counters_.bytes, std::memory_order_relaxed);
+    damaged = std::move(damaged_);
     TRY(std::move(status_));
     SearchAnswer answer;
     for (auto& top : merged_) answer.hits.push_back(top.take());
@@ -202,6 +204,7 @@ class FlatSearch {
     const auto gap_rows =
         static_cast<std::uint32_t>(kGapBytesMax / geometry.slot_bytes * geometry.rows_per_slot);
     ScratchPool::Lease scratch(scratch_);
+    std::vector<std::uint32_t> damaged;
     const auto parts = segment.parts();
     for (const auto& part : *parts) {
       const std::uint64_t part_end = std::uint64_t{part->first_ordinal()} + part->rows();
@@ -216,7 +219,18 @@ class FlatSearch {
         TRY(options_.call.check());
         const std::uint32_t to_part = chunk_begin - part->first_ordinal();  // modulo 2^32
         Part::Rows read;
-        TRY(part->read_rows(run_begin + to_part, run_end - run_begin, *scratch, read, &counters_));
+        damaged.clear();
+        TRY(part->read_rows(run_begin + to_part, run_end - run_begin, *scratch, read, &counters_,
+                            damaged));
+        if (!damaged.empty()) {
+          for (std::uint32_t& row : damaged) {
+            const std::uint32_t in_chunk = row - to_part;
+            local.wanted[in_chunk / 64] &= ~(std::uint64_t{1} << (in_chunk % 64));
+            row += part->first_ordinal();
+          }
+          std::lock_guard lock(mutex_);
+          damaged_.push_back({unit.view->segment, damaged});
+        }
         for_wanted(local.wanted, run_begin, run_end, [&](std::uint32_t row) {
           add(local, chunk.ids[row], read.row(geometry, row + to_part));
         });
@@ -276,6 +290,7 @@ class FlatSearch {
   ReadCounters counters_;
   std::mutex mutex_;
   std::vector<TopK> merged_;
+  std::vector<DamagedRows> damaged_;
   Status status_;
 };
 
@@ -296,7 +311,8 @@ Result<float> encode_vector(std::span<const float> vector, Metric metric, std::u
 
 Result<SearchAnswer> search_flat(const SnapshotState& snapshot, const IndexShape& shape,
                                  std::span<const float> queries, const SearchOptions& options,
-                                 ThreadPool& pool, ScratchPool& scratch, ReadCounters& counters) {
+                                 ThreadPool& pool, ScratchPool& scratch, ReadCounters& counters,
+                                 std::vector<DamagedRows>& damaged) {
   if (options.k < 1 || options.k > kSearchKMax) {
     return Error(ErrorCode::invalid_argument, "k is " + std::to_string(options.k) +
                                                   ", it must lie between 1 and " +
@@ -311,7 +327,7 @@ Result<SearchAnswer> search_flat(const SnapshotState& snapshot, const IndexShape
     TRY(check_values(queries.subspan(q * shape.dimensions, shape.dimensions), shape.dimensions,
                      "query " + std::to_string(q)));
   TRY(options.call.check());
-  return FlatSearch(snapshot, shape, options, scratch).run(queries, pool, counters);
+  return FlatSearch(snapshot, shape, options, scratch).run(queries, pool, counters, damaged);
 }
 
 }  // namespace similis::engine

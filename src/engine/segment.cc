@@ -5,15 +5,6 @@
 
 namespace similis::engine {
 
-bool MemoryBudget::try_reserve(std::uint64_t bytes) {
-  std::uint64_t used = used_.load(std::memory_order_relaxed);
-  do {
-    const std::uint64_t limit = this->limit();
-    if (used > limit || bytes > limit - used) return false;
-  } while (!used_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed));
-  return true;
-}
-
 Segment::Segment(std::uint32_t number, const Geometry& geometry,
                  std::unique_ptr<AttributeColumns> columns, std::shared_ptr<MemoryBudget> budget)
     : number_(number),
@@ -21,13 +12,13 @@ Segment::Segment(std::uint32_t number, const Geometry& geometry,
       columns_(std::move(columns)),
       budget_(std::move(budget)) {}
 
-// The chunk that the next row goes into. The list is copied when it grows, so that snapshots keep
-// theirs: 8 bytes a chunk, once every chunk_rows rows.
+// The chunk that the next row goes into. A list that a snapshot may hold is copied to grow: 16
+// bytes a chunk, once every chunk_rows rows.
 Chunk& Segment::tail() {
   if (rows_ % geometry_.chunk_rows == 0) {
-    auto grown = std::make_shared<ChunkList>(*chunks_);
-    grown->push_back(std::make_shared<Chunk>(geometry_.chunk_rows));
-    chunks_ = std::move(grown);
+    if (chunks_viewed_) chunks_ = std::make_shared<ChunkList>(*chunks_);
+    chunks_viewed_ = false;
+    chunks_->push_back(std::make_shared<Chunk>(geometry_.chunk_rows));
   }
   return *chunks_->back();
 }
@@ -73,6 +64,7 @@ void Segment::mark_changed(std::uint32_t ordinal) {
 }
 
 SegmentView Segment::view(std::shared_ptr<const Segment> self) const {
+  chunks_viewed_ = true;
   return {std::move(self), chunks_, rows_};
 }
 
@@ -120,11 +112,13 @@ std::shared_ptr<const PartList> Segment::parts() const {
   return parts_;
 }
 
-Result<std::shared_ptr<VectorBlock>> Segment::read_block(std::uint32_t chunk, std::uint32_t rows,
-                                                         AlignedBuffer& scratch) const {
+Result<std::shared_ptr<VectorBlock>> Segment::read_block(
+    std::uint32_t chunk, std::uint32_t rows, AlignedBuffer& scratch,
+    std::vector<std::uint32_t>& damaged) const {
   auto block = std::make_shared<VectorBlock>(geometry_.chunk_bytes(), budget_);
   const auto parts_now = parts();
   const std::uint64_t begin = std::uint64_t{chunk} * geometry_.chunk_rows, end = begin + rows;
+  std::vector<std::uint32_t> damaged_in_part;
   for (const auto& part : *parts_now) {
     const std::uint64_t from = std::max<std::uint64_t>(begin, part->first_ordinal());
     const std::uint64_t to =
@@ -133,7 +127,9 @@ Result<std::shared_ptr<VectorBlock>> Segment::read_block(std::uint32_t chunk, st
     const auto first = static_cast<std::uint32_t>(from - part->first_ordinal());
     const auto count = static_cast<std::uint32_t>(to - from);
     Part::Rows read;
-    TRY(part->read_rows(first, count, scratch, read, nullptr));
+    damaged_in_part.clear();
+    TRY(part->read_rows(first, count, scratch, read, nullptr, damaged_in_part));
+    for (const std::uint32_t row : damaged_in_part) damaged.push_back(part->first_ordinal() + row);
     std::byte* out = block->data() + (from - begin) * geometry_.stride_bytes;
     for (std::uint32_t i = 0; i < count; ++i, out += geometry_.stride_bytes) {
       std::memcpy(out, read.row(geometry_, first + i), geometry_.row_bytes);

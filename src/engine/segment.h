@@ -10,25 +10,11 @@
 
 #include "base/result.h"
 #include "engine/index.h"
+#include "engine/memory_budget.h"
 #include "engine/storage/format.h"
 #include "engine/storage/part.h"
 
 namespace similis::engine {
-
-/// How much vectors in memory may take together.
-class MemoryBudget {
- public:
-  void set_limit(std::uint64_t bytes) { limit_.store(bytes, std::memory_order_relaxed); }
-  bool try_reserve(std::uint64_t bytes);
-  void reserve(std::uint64_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
-  void release(std::uint64_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
-  [[nodiscard]] std::uint64_t used() const { return used_.load(std::memory_order_relaxed); }
-  [[nodiscard]] std::uint64_t limit() const { return limit_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<std::uint64_t> limit_{UINT64_MAX};
-  std::atomic<std::uint64_t> used_{0};
-};
 
 /// The vectors of one chunk, `stride_bytes` apart. What it takes was reserved by its maker and is
 /// released with it.
@@ -131,9 +117,11 @@ class Segment {
   void set_parts(std::shared_ptr<const PartList> parts, std::uint32_t persisted_rows);
   [[nodiscard]] std::shared_ptr<const PartList> parts() const;
   /// Reads the vectors of a chunk whose rows all lie in parts, into a new block that is reserved
-  /// from the budget already. `rows`: how many of the chunk exist.
+  /// from the budget already. `rows`: how many of the chunk exist. Ordinals whose bytes are not
+  /// what was written are added to `damaged`.
   Result<std::shared_ptr<VectorBlock>> read_block(std::uint32_t chunk, std::uint32_t rows,
-                                                  AlignedBuffer& scratch) const;
+                                                  AlignedBuffer& scratch,
+                                                  std::vector<std::uint32_t>& damaged) const;
   [[nodiscard]] std::shared_ptr<MemoryBudget> budget() const { return budget_; }
 
  private:
@@ -144,7 +132,8 @@ class Segment {
   const std::unique_ptr<AttributeColumns> columns_;
   const std::shared_ptr<MemoryBudget> budget_;
 
-  std::shared_ptr<const ChunkList> chunks_ = std::make_shared<ChunkList>();
+  std::shared_ptr<ChunkList> chunks_ = std::make_shared<ChunkList>();
+  mutable bool chunks_viewed_ = false;  // a snapshot may hold the list: it is copied to grow
   std::uint32_t rows_ = 0;
   std::uint32_t dead_ = 0;
   bool sealed_ = false;

@@ -13,31 +13,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/temporary_folder.h"
 #include "engine/index.h"
 #include "engine/simd/kernels.h"
 
 namespace similis::engine {
-
-/// A folder of its own for one test, removed at its end.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern =
-        (std::filesystem::temp_directory_path() / "similis-engine-XXXXXX").native();
-    if (::mkdtemp(pattern.data()) == nullptr) std::abort();
-    path_ = pattern;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 inline std::span<const std::byte> as_bytes(const char* text) {
   return std::as_bytes(std::span(text, std::strlen(text)));

@@ -145,25 +145,33 @@ Status Part::read_attributes(
 }
 
 Status Part::read_rows(std::uint32_t first, std::uint32_t count, AlignedBuffer& scratch, Rows& rows,
-                       ReadCounters* counters) const {
+                       ReadCounters* counters, std::vector<std::uint32_t>& damaged) const {
+  const std::uint64_t slot_bytes = geometry_.slot_bytes;
   const std::uint64_t slot_begin = first / geometry_.rows_per_slot;
   const std::uint64_t slot_end = geometry_.slots(std::uint64_t{first} + count);
-  const std::uint64_t begin = slot_begin * geometry_.slot_bytes;
-  const std::uint64_t end = slot_end * geometry_.slot_bytes;
-  const std::uint64_t read_begin = begin / kBlockBytes * kBlockBytes;
-  const std::uint64_t read_end = round_up(end, kBlockBytes);
+  const std::uint64_t read_begin = slot_begin * slot_bytes / kBlockBytes * kBlockBytes;
+  const std::uint64_t read_end = round_up(slot_end * slot_bytes, kBlockBytes);
   scratch.ensure(read_end - read_begin);
-  TRY(file_->read(read_begin, scratch.span().first(read_end - read_begin)));
+  std::byte* slots = scratch.data() + (slot_begin * slot_bytes - read_begin);
+  Status read = file_->read(read_begin, scratch.span().first(read_end - read_begin));
+  const bool in_pieces = !read.ok();
+  if (in_pieces && read.error().code != ErrorCode::io_error &&
+      read.error().code != ErrorCode::corruption)
+    return read;
   if (counters != nullptr) {
     counters->requests.fetch_add(1, std::memory_order_relaxed);
     counters->bytes.fetch_add(read_end - read_begin, std::memory_order_relaxed);
   }
-  const std::byte* slot = scratch.data() + (begin - read_begin);
-  rows.first_slot = slot;
+  rows.first_slot = slots;
   rows.first_row = static_cast<std::uint32_t>(slot_begin * geometry_.rows_per_slot);
-  for (std::uint64_t s = slot_begin; s < slot_end; ++s, slot += geometry_.slot_bytes) {
-    if (crc32c({slot, geometry_.slot_bytes}) != slot_checksums_[s])
-      return damaged(s * geometry_.slot_bytes, "the checksum of a vector does not match");
+  for (std::uint64_t s = slot_begin; s < slot_end; ++s, slots += slot_bytes) {
+    // A bad sector fails the whole request: slot by slot, only its rows are lost.
+    bool good = !in_pieces || file_->read(s * slot_bytes, {slots, slot_bytes}).ok();
+    good = good && crc32c({slots, slot_bytes}) == slot_checksums_[s];
+    if (good) continue;
+    const auto row = static_cast<std::uint32_t>(s * geometry_.rows_per_slot);
+    for (std::uint32_t i = 0; i < geometry_.rows_per_slot && row + i < record_.rows; ++i)
+      if (row + i >= first && row + i - first < count) damaged.push_back(row + i);
   }
   return {};
 }

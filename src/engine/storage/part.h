@@ -59,9 +59,11 @@ class Part {
   Status read_attributes(
       const Tables& tables,
       const std::function<Status(std::uint32_t, std::span<const std::byte>)>& each) const;
-  /// One request for rows [first, first + count) of this part, every slot checked.
+  /// One request for rows [first, first + count) of this part, every slot checked. Rows whose bytes
+  /// cannot be read, or fail their checksum, are added to `damaged`; what `rows` gives for them
+  /// means nothing.
   Status read_rows(std::uint32_t first, std::uint32_t count, AlignedBuffer& scratch, Rows& rows,
-                   ReadCounters* counters) const;
+                   ReadCounters* counters, std::vector<std::uint32_t>& damaged) const;
 
   /// Checks every byte; appends what it finds. Stops early only for an error that is no damage.
   Status verify(std::vector<DamageReport>& found, const std::function<Status()>& check) const;

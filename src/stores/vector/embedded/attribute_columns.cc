@@ -1,40 +1,37 @@
 #include "stores/vector/embedded/attribute_columns.h"
 
 #include <algorithm>
-#include <mutex>
 
 #include "stores/vector/embedded/attribute_bytes.h"
 
 namespace similis {
 namespace {
 
-constexpr std::uint8_t kSet = 1;
-constexpr std::uint8_t kDated = 2;
-
-template <typename Matches>
-void fill(std::vector<std::uint64_t>& bits, std::uint32_t count, const Matches& matches) {
-  for (std::uint32_t i = 0; i < count; ++i) bits[i / 64] |= std::uint64_t{matches(i)} << (i % 64);
+template <typename Records, typename Matches>
+void fill(std::vector<std::uint64_t>& bits, const Records& records, const Matches& matches) {
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (records[i] != nullptr) bits[i / 64] |= std::uint64_t{matches(*records[i])} << (i % 64);
+  }
 }
 
-template <typename T>
-void fill_compared(std::vector<std::uint64_t>& bits, std::uint32_t count, const T* column,
-                   Filter::Op op, std::int64_t value) {
+bool holds(std::int64_t left, Filter::Op op, std::int64_t right) {
   switch (op) {
     case Filter::Op::eq:
-      return fill(bits, count, [&](std::uint32_t i) { return column[i] == value; });
+      return left == right;
     case Filter::Op::ne:
-      return fill(bits, count, [&](std::uint32_t i) { return column[i] != value; });
+      return left != right;
     case Filter::Op::lt:
-      return fill(bits, count, [&](std::uint32_t i) { return column[i] < value; });
+      return left < right;
     case Filter::Op::le:
-      return fill(bits, count, [&](std::uint32_t i) { return column[i] <= value; });
+      return left <= right;
     case Filter::Op::gt:
-      return fill(bits, count, [&](std::uint32_t i) { return column[i] > value; });
+      return left > right;
     case Filter::Op::ge:
-      return fill(bits, count, [&](std::uint32_t i) { return column[i] >= value; });
+      return left >= right;
     case Filter::Op::under:
-      return;
+      return false;
   }
+  return false;
 }
 
 std::string joined(const std::vector<std::string>& tags) {
@@ -43,90 +40,95 @@ std::string joined(const std::vector<std::string>& tags) {
   return out;
 }
 
+std::uint64_t bytes_of(const std::string& value) {
+  return value.size();
+}
+std::uint64_t bytes_of(const std::vector<std::string>& value) {
+  std::uint64_t bytes = 0;
+  for (const std::string& text : value) bytes += sizeof text + text.size();
+  return bytes;
+}
+
 }  // namespace
 
-std::uint32_t TypedColumns::Dictionary::number_of(const std::string& text) {
-  const auto [it, is_new] = numbers_.emplace(text, static_cast<std::uint32_t>(texts_.size()));
+template <typename Value>
+std::uint32_t TypedColumns::Dictionary<Value>::number_of(const std::string& key,
+                                                         const Value& value) {
+  const auto number = static_cast<std::uint32_t>(values_.size());
+  const auto [it, is_new] = numbers_.emplace(key, number);
   if (is_new) {
-    texts_.push_back(text);
-    bytes_ += 2 * text.size() + 100;
+    values_.append([&](Value& slot) { slot = value; });
+    constexpr std::uint64_t kNode = 64;  // of the map, roughly
+    bytes_.fetch_add(sizeof(Value) + bytes_of(value) + key.size() + kNode,
+                     std::memory_order_relaxed);
   }
   return it->second;
 }
 
 void TypedColumns::set(std::uint32_t ordinal, std::span<const std::byte> bytes) {
-  if (bytes.empty()) return;
-  auto parsed = attributes_from(bytes);
+  const auto parsed = attributes_from(bytes);
   if (!parsed.ok()) return;  // the index asked check() before: only bytes that parse come here
   const Attributes& a = *parsed;
-  const std::unique_lock lock(mutex_);
-  if (ordinal >= known_.size()) {
-    const std::size_t rows = ordinal + std::size_t{1};
-    known_.resize(rows);
-    date_.resize(rows);
-    size_.resize(rows);
-    width_.resize(rows);
-    height_.resize(rows);
-    folder_.resize(rows);
-    class_.resize(rows);
-    tags_.resize(rows);
-  }
-  known_[ordinal] = static_cast<std::uint8_t>(kSet | (a.date ? kDated : 0));
-  date_[ordinal] = a.date.value_or(0);
-  size_[ordinal] = a.size_bytes;
-  width_[ordinal] = a.width;
-  height_[ordinal] = a.height;
-  folder_[ordinal] = folders_.number_of(a.folder);
-  class_[ordinal] = classes_.number_of(a.class_name);
-  const std::uint32_t set = tag_sets_.number_of(joined(a.tags));
-  if (set >= tag_lists_.size()) tag_lists_.resize(set + std::size_t{1});
-  tag_lists_[set] = a.tags;
-  tags_[ordinal] = set;
+  records_.append([&](Record& record) {
+    record = {.date = a.date.value_or(0),
+              .size_bytes = a.size_bytes,
+              .width = a.width,
+              .height = a.height,
+              .folder = folders_.number_of(a.folder, a.folder),
+              .class_name = classes_.number_of(a.class_name, a.class_name),
+              .tags = tag_sets_.number_of(joined(a.tags), a.tags),
+              .dated = a.date.has_value()};
+  });
+  while (current_.size() <= ordinal) current_.append([](auto&) {});
+  current_[ordinal].store(static_cast<std::uint32_t>(records_.size()), std::memory_order_release);
 }
 
 void TypedColumns::get(std::uint32_t ordinal, std::vector<std::byte>& out) const {
   out.clear();
-  const std::shared_lock lock(mutex_);
-  if (ordinal >= known_.size() || known_[ordinal] == 0) return;
+  if (ordinal >= current_.size()) return;
+  const std::uint32_t number = current_[ordinal].load(std::memory_order_acquire);
+  if (number == 0) return;
+  const Record& record = records_[number - 1];
   Attributes a;
-  if ((known_[ordinal] & kDated) != 0) a.date = date_[ordinal];
-  a.size_bytes = size_[ordinal];
-  a.width = width_[ordinal];
-  a.height = height_[ordinal];
-  a.folder = folders_.text(folder_[ordinal]);
-  a.class_name = classes_.text(class_[ordinal]);
-  a.tags = tag_lists_[tags_[ordinal]];
+  if (record.dated) a.date = record.date;
+  a.size_bytes = record.size_bytes;
+  a.width = record.width;
+  a.height = record.height;
+  a.folder = folders_.value(record.folder);
+  a.class_name = classes_.value(record.class_name);
+  a.tags = tag_sets_.value(record.tags);
   const std::string bytes = to_bytes(a);
   const auto view = std::as_bytes(std::span(bytes));
   out.assign(view.begin(), view.end());
 }
 
 std::uint64_t TypedColumns::bytes_in_memory() const {
-  const std::shared_lock lock(mutex_);
-  constexpr std::uint64_t kRow = 1 + 8 + 8 + 4 + 4 + 4 + 4 + 4;
-  return known_.capacity() * kRow + folders_.bytes() + classes_.bytes() + 2 * tag_sets_.bytes();
+  return records_.bytes_in_memory() + current_.bytes_in_memory() + folders_.bytes() +
+         classes_.bytes() + tag_sets_.bytes();
 }
 
 void TypedColumns::match(const Filter& filter, std::uint32_t first, std::uint32_t count,
                          std::span<std::uint64_t> bits) const {
-  const std::shared_lock lock(mutex_);
-  if (first >= known_.size()) return;
-  const auto rows = static_cast<std::uint32_t>(std::min<std::size_t>(count, known_.size() - first));
-  Bits out(bits.size());
-  evaluate(filter, first, rows, out);
+  // Each row's record is looked up once, so that all conditions see the same one.
+  Records records(count);
+  const std::size_t rows = current_.size();
+  for (std::uint32_t i = 0; i < count && first + i < rows; ++i) {
+    const std::uint32_t number = current_[first + i].load(std::memory_order_acquire);
+    if (number != 0) records[i] = &records_[number - 1];
+  }
+  Bits out(bits.size()), set(bits.size());
+  evaluate(filter, records, out);
   // A filter that says "not" holds for what was never set, too: those rows are no rows.
-  Bits set(bits.size());
-  fill(set, rows, [&](std::uint32_t i) { return known_[first + i] != 0; });
+  fill(set, records, [](const Record&) { return true; });
   for (std::size_t i = 0; i < bits.size(); ++i) bits[i] |= out[i] & set[i];
 }
 
-void TypedColumns::evaluate(const Filter& filter, std::uint32_t first, std::uint32_t count,
-                            Bits& out) const {
+void TypedColumns::evaluate(const Filter& filter, const Records& records, Bits& out) const {
   switch (filter.kind) {
     case Filter::Kind::compare:
-      return compare(filter, first, count, out);
+      return compare(filter, records, out);
     case Filter::Kind::negate:
-      evaluate(filter.children.front(), first, count, out);
+      evaluate(filter.children.front(), records, out);
       for (std::uint64_t& word : out) word = ~word;
       return;
     case Filter::Kind::all_of:
@@ -135,7 +137,7 @@ void TypedColumns::evaluate(const Filter& filter, std::uint32_t first, std::uint
       std::fill(out.begin(), out.end(), all ? ~std::uint64_t{0} : 0);
       for (const Filter& child : filter.children) {
         Bits part(out.size());
-        evaluate(child, first, count, part);
+        evaluate(child, records, part);
         for (std::size_t i = 0; i < out.size(); ++i)
           out[i] = all ? out[i] & part[i] : out[i] | part[i];
       }
@@ -144,56 +146,68 @@ void TypedColumns::evaluate(const Filter& filter, std::uint32_t first, std::uint
   }
 }
 
-void TypedColumns::compare(const Filter& filter, std::uint32_t first, std::uint32_t count,
-                           Bits& out) const {
-  const auto* number = std::get_if<std::int64_t>(&filter.value);
-  // Which of a dictionary's values match is found out once for each value.
-  const auto by_text = [&](const std::vector<std::uint32_t>& column, std::size_t values,
-                           const auto& attributes_with) {
-    std::vector<std::uint8_t> matching(values);
-    for (std::uint32_t n = 0; n < values; ++n) matching[n] = matches(filter, attributes_with(n));
-    fill(out, count, [&](std::uint32_t i) { return matching[column[first + i]] != 0; });
+void TypedColumns::compare(const Filter& filter, const Records& records, Bits& out) const {
+  const auto by_number = [&](auto value_of) {
+    const auto* number = std::get_if<std::int64_t>(&filter.value);
+    if (number == nullptr) return;
+    fill(out, records,
+         [&](const Record& record) { return holds(value_of(record), filter.op, *number); });
+  };
+  // A text is compared when a row has it, and then once.
+  const auto by_text = [&](std::size_t values, auto number_of, auto attributes_with) {
+    enum : std::uint8_t { unknown, no, yes };
+    std::vector<std::uint8_t> known(values, unknown);
+    fill(out, records, [&](const Record& record) {
+      const std::uint32_t number = number_of(record);
+      // Records may hold values that came after `values` was taken.
+      if (number >= known.size()) known.resize(number + std::size_t{1}, unknown);
+      if (known[number] == unknown)
+        known[number] = matches(filter, attributes_with(number)) ? yes : no;
+      return known[number] == yes;
+    });
   };
   switch (filter.field) {
     case Filter::Field::date:
-      if (number == nullptr) return;
-      fill_compared(out, count, date_.data() + first, filter.op, *number);
-      for (std::uint32_t i = 0; i < count; ++i) {
-        if ((known_[first + i] & kDated) == 0) out[i / 64] &= ~(std::uint64_t{1} << (i % 64));
+      by_number([](const Record& record) { return record.date; });
+      for (std::size_t i = 0; i < records.size(); ++i) {
+        if (records[i] != nullptr && !records[i]->dated)
+          out[i / 64] &= ~(std::uint64_t{1} << (i % 64));
       }
       return;
     case Filter::Field::size:
-      if (number != nullptr) fill_compared(out, count, size_.data() + first, filter.op, *number);
-      return;
+      return by_number([](const Record& record) { return record.size_bytes; });
     case Filter::Field::width:
-      if (number != nullptr) fill_compared(out, count, width_.data() + first, filter.op, *number);
-      return;
+      return by_number([](const Record& record) { return record.width; });
     case Filter::Field::height:
-      if (number != nullptr) fill_compared(out, count, height_.data() + first, filter.op, *number);
-      return;
+      return by_number([](const Record& record) { return record.height; });
     case Filter::Field::folder:
-      return by_text(folder_, folders_.size(), [&](std::uint32_t n) {
-        Attributes a;
-        a.folder = folders_.text(n);
-        return a;
-      });
+      return by_text(
+          folders_.size(), [](const Record& record) { return record.folder; },
+          [&](std::uint32_t n) {
+            Attributes a;
+            a.folder = folders_.value(n);
+            return a;
+          });
     case Filter::Field::class_name:
-      return by_text(class_, classes_.size(), [&](std::uint32_t n) {
-        Attributes a;
-        a.class_name = classes_.text(n);
-        return a;
-      });
+      return by_text(
+          classes_.size(), [](const Record& record) { return record.class_name; },
+          [&](std::uint32_t n) {
+            Attributes a;
+            a.class_name = classes_.value(n);
+            return a;
+          });
     case Filter::Field::tag:
-      return by_text(tags_, tag_sets_.size(), [&](std::uint32_t n) {
-        Attributes a;
-        if (n < tag_lists_.size()) a.tags = tag_lists_[n];
-        return a;
-      });
+      return by_text(
+          tag_sets_.size(), [](const Record& record) { return record.tags; },
+          [&](std::uint32_t n) {
+            Attributes a;
+            a.tags = tag_sets_.value(n);
+            return a;
+          });
   }
 }
 
 Status TypedColumnsFormat::check(std::span<const std::byte> bytes) const {
-  if (bytes.empty()) return {};  // a row that was dead when its part was written
   auto parsed = attributes_from(bytes);
   if (!parsed.ok()) return std::move(parsed).error();
   return {};

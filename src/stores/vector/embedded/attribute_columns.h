@@ -1,21 +1,25 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
-#include <deque>
 #include <memory>
-#include <shared_mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "core/filter.h"
 #include "engine/index.h"
+#include "stores/vector/embedded/stable_vector.h"
 
 namespace similis {
 
-/// The attributes of one segment's rows, a column each: numbers as they are, text by its number in
-/// a dictionary, so that a filter compares a text once for each distinct value and then only
-/// numbers.
+/// The attributes of one segment's rows: numbers as they are, text by its number in a dictionary,
+/// so that a filter compares numbers, and a text once for each distinct value among the rows it is
+/// asked about.
+///
+/// A row's state is a record that never changes; a change of attributes appends a record and points
+/// the row to it. So a filter sees each row as it was before or after a change, never between, and
+/// nobody waits for anybody. Records left behind go with the segment, at its next compaction.
 class TypedColumns final : public engine::AttributeColumns {
  public:
   void set(std::uint32_t ordinal, std::span<const std::byte> bytes) override;
@@ -27,39 +31,42 @@ class TypedColumns final : public engine::AttributeColumns {
              std::span<std::uint64_t> bits) const;
 
  private:
-  /// Texts by number, 0 being "". Grows only.
-  class Dictionary {
-   public:
-    Dictionary() { number_of(""); }
-    std::uint32_t number_of(const std::string& text);
-    [[nodiscard]] const std::string& text(std::uint32_t number) const { return texts_[number]; }
-    [[nodiscard]] std::size_t size() const { return texts_.size(); }
-    [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
-
-   private:
-    std::deque<std::string> texts_;
-    std::unordered_map<std::string, std::uint32_t> numbers_;
-    std::uint64_t bytes_ = 0;
+  struct Record {
+    std::int64_t date = 0;
+    std::int64_t size_bytes = 0;
+    std::int32_t width = 0;
+    std::int32_t height = 0;
+    std::uint32_t folder = 0;
+    std::uint32_t class_name = 0;
+    std::uint32_t tags = 0;
+    bool dated = false;
   };
 
-  using Bits = std::vector<std::uint64_t>;
-  void evaluate(const Filter& filter, std::uint32_t first, std::uint32_t count, Bits& out) const;
-  void compare(const Filter& filter, std::uint32_t first, std::uint32_t count, Bits& out) const;
+  /// Values by number, each once. Numbers are read by anybody, given by the writer.
+  template <typename Value>
+  class Dictionary {
+   public:
+    std::uint32_t number_of(const std::string& key, const Value& value);
+    [[nodiscard]] const Value& value(std::uint32_t number) const { return values_[number]; }
+    [[nodiscard]] std::size_t size() const { return values_.size(); }
+    [[nodiscard]] std::uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
-  // set() and filters meet here only briefly: a filter holds it shared for a few thousand rows.
-  mutable std::shared_mutex mutex_;
-  std::vector<std::uint8_t> known_;  // 0: never set; 1: set; 3: set and dated
-  std::vector<std::int64_t> date_;
-  std::vector<std::int64_t> size_;
-  std::vector<std::int32_t> width_;
-  std::vector<std::int32_t> height_;
-  std::vector<std::uint32_t> folder_;
-  std::vector<std::uint32_t> class_;
-  std::vector<std::uint32_t> tags_;  // the number of the set of tags
-  Dictionary folders_;
-  Dictionary classes_;
-  Dictionary tag_sets_;                              // tags, each ended by a NUL
-  std::vector<std::vector<std::string>> tag_lists_;  // by number of the set
+   private:
+    StableVector<Value> values_;
+    std::unordered_map<std::string, std::uint32_t> numbers_;  // (writer)
+    std::atomic<std::uint64_t> bytes_{0};
+  };
+
+  using Records = std::vector<const Record*>;  // null: the row was never set
+  using Bits = std::vector<std::uint64_t>;
+  void evaluate(const Filter& filter, const Records& records, Bits& out) const;
+  void compare(const Filter& filter, const Records& records, Bits& out) const;
+
+  StableVector<Record> records_;
+  StableVector<std::atomic<std::uint32_t>> current_;  // by ordinal: its record's number + 1
+  Dictionary<std::string> folders_;
+  Dictionary<std::string> classes_;
+  Dictionary<std::vector<std::string>> tag_sets_;
 };
 
 class TypedColumnsFormat final : public engine::AttributeFormat {

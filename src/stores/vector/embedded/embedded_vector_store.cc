@@ -1,10 +1,14 @@
 #include "stores/vector/embedded/embedded_vector_store.h"
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
+#include <chrono>
 #include <map>
 #include <mutex>
 #include <shared_mutex>
+#include <system_error>
+#include <thread>
 
 #include "base/file.h"
 #include "engine/index.h"
@@ -16,30 +20,60 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// An index's folder is renamed to this before it is deleted, so that a half-deleted one is never
+// taken for an index.
+constexpr std::string_view kDropped = ".dropped";
+
 engine::CallOptions call_of(const Context& ctx) {
   return {.deadline = ctx.deadline, .cancel = ctx.cancel};
 }
 
-/// A folder named by a number; 0 when it is not.
+/// The folders and files in `folder`; none when it does not exist.
+Result<std::vector<fs::path>> entries_of(const fs::path& folder) {
+  std::vector<fs::path> out;
+  std::error_code error;
+  fs::directory_iterator it(folder, error);
+  for (; !error && it != fs::directory_iterator(); it.increment(error)) out.push_back(it->path());
+  if (error && error != std::errc::no_such_file_or_directory)
+    return errno_error(error.value(), "list", folder.native());
+  return out;
+}
+
+/// A folder named by a positive number; 0 when it is not.
 std::int64_t number_of(const fs::path& folder) {
   const std::string name = folder.filename().native();
   std::int64_t id = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), id);
-  return error == std::errc() && end == name.data() + name.size() ? id : 0;
+  return error == std::errc() && end == name.data() + name.size() && id > 0 ? id : 0;
+}
+
+Status remove_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::remove_all(folder, error);
+  if (error) return errno_error(error.value(), "remove", folder.native());
+  return {};
 }
 
 class EmbeddedVectorStore final : public VectorStore {
  public:
-  explicit EmbeddedVectorStore(EmbeddedVectorOptions options) : options_(std::move(options)) {}
+  explicit EmbeddedVectorStore(const EmbeddedVectorOptions& options)
+      : directory_(options.directory) {
+    index_options_.memory = engine::make_memory_budget(options.memory_max);
+    index_options_.threads = options.threads;
+    index_options_.attributes = std::make_shared<TypedColumnsFormat>();
+  }
 
-  /// Finds the indexes on disk, opening none.
+  /// Finds the indexes on disk, opening none, and finishes deletions that were interrupted.
   Status find_indexes() {
-    std::error_code error;
-    for (const auto& collection :
-         fs::directory_iterator(options_.directory / "collections", error)) {
-      std::error_code inner;
-      for (const auto& index : fs::directory_iterator(collection.path() / "indexes", inner)) {
-        if (const IndexId id = number_of(index.path()); id > 0) entry(id)->directory = index.path();
+    ASSIGN_OR_RETURN(const auto collections, entries_of(directory_ / "collections"));
+    for (const fs::path& collection : collections) {
+      ASSIGN_OR_RETURN(const auto indexes, entries_of(collection / "indexes"));
+      for (const fs::path& index : indexes) {
+        if (index.extension() == kDropped) {
+          TRY(remove_folder(index));
+        } else if (const IndexId id = number_of(index); id > 0) {
+          entry(id)->directory = index;
+        }
       }
     }
     return {};
@@ -48,58 +82,66 @@ class EmbeddedVectorStore final : public VectorStore {
   Status create_index(const Context& ctx, CollectionId collection, IndexId index,
                       std::int32_t dimensions) override {
     TRY(ctx.check());
+    if (dimensions < 1)
+      return Error(ErrorCode::invalid_argument,
+                   "an index of " + std::to_string(dimensions) + " dimensions");
+    const engine::IndexShape shape{.dimensions = static_cast<std::uint32_t>(dimensions)};
     const auto e = entry(index);
     const std::lock_guard lock(e->mutex);
-    e->directory = directory_of(collection, index);
     if (!e->index) {
-      TRY(make_directories(e->directory.parent_path()));
-      auto made = engine::Index::create(
-          e->directory, {.dimensions = static_cast<std::uint32_t>(dimensions)}, options());
+      e->directory = directory_of(collection, index);
+      auto made = engine::Index::create(e->directory, shape, index_options_);
       if (made.ok()) {
-        e->index = *std::move(made);
+        adopt(*e, *std::move(made));
         return {};
       }
       if (made.error().code != ErrorCode::already_exists) return std::move(made).error();
       TRY(open_locked(*e));
     }
-    if (e->index->shape().dimensions == static_cast<std::uint32_t>(dimensions)) return {};
+    const engine::IndexShape& existing = e->index->shape();
+    if (existing.dimensions == shape.dimensions) return {};
     return Error(ErrorCode::conflict, "index " + std::to_string(index) + " exists with " +
-                                          std::to_string(e->index->shape().dimensions) +
+                                          std::to_string(existing.dimensions) +
                                           " dimensions, not " + std::to_string(dimensions));
   }
 
   Status drop_index(const Context& ctx, CollectionId collection, IndexId index) override {
     TRY(ctx.check());
-    std::shared_ptr<Entry> e;
-    {
-      const std::unique_lock lock(mutex_);
-      const auto it = entries_.find(index);
-      if (it != entries_.end()) {
-        e = it->second;
-        entries_.erase(it);
-      }
+    const fs::path folder = directory_of(collection, index);
+    fs::path dropped = folder;
+    dropped += kDropped;
+    // Locked until the folder has its other name: nobody opens or makes the index in between.
+    const auto e = entry(index);
+    const std::lock_guard lock(e->mutex);
+    // Until it is closed it may still write to files by name.
+    e->index.reset();
+    while (e->open->load()) {
+      TRY(ctx.check());
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
-    if (e) {
-      const std::lock_guard lock(e->mutex);
-      e->index.reset();  // closes once no call uses it any more
-    }
+    TRY(remove_folder(dropped));
     std::error_code error;
-    fs::remove_all(directory_of(collection, index), error);
-    if (error)
-      return errno_error(error.value(), "remove", directory_of(collection, index).native());
-    return {};
+    fs::rename(folder, dropped, error);
+    if (error && error != std::errc::no_such_file_or_directory)
+      return errno_error(error.value(), "rename", folder.native());
+    {
+      const std::unique_lock entries_lock(mutex_);
+      if (const auto it = entries_.find(index); it != entries_.end() && it->second == e)
+        entries_.erase(it);
+    }
+    e->directory.clear();  // whoever found this entry before finds no index
+    if (error) return {};  // there was none
+    TRY(sync_directory(folder.parent_path()));
+    return remove_folder(dropped);
   }
 
   Status open_index(const Context& ctx, CollectionId collection, IndexId index) override {
     TRY(ctx.check());
-    std::error_code error;
-    if (!find(index) && std::filesystem::exists(directory_of(collection, index), error)) {
-      const auto e = entry(index);
-      const std::lock_guard lock(e->mutex);
-      e->directory = directory_of(collection, index);
-    }
-    ASSIGN_OR_RETURN([[maybe_unused]] const auto opened, opened_index(index));
-    return {};
+    const auto e = entry(index);
+    const std::lock_guard lock(e->mutex);
+    if (e->index) return {};
+    e->directory = directory_of(collection, index);
+    return open_locked(*e);
   }
 
   Result<WriteToken> upsert(const Context& ctx, IndexId index,
@@ -143,27 +185,42 @@ class EmbeddedVectorStore final : public VectorStore {
   Result<std::vector<VectorHits>> search(const Context& ctx, IndexId index,
                                          std::span<const VectorSearch> searches) override {
     ASSIGN_OR_RETURN(const auto opened, opened_index(index));
-    std::vector<VectorHits> out;
-    for (const VectorSearch& wanted : searches) {
-      engine::SearchOptions search;
-      search.k = wanted.k;
-      search.call = call_of(ctx);
-      if (wanted.filter != nullptr) {
-        search.filter = [filter = wanted.filter](const engine::AttributeColumns& columns,
-                                                 std::uint32_t first, std::uint32_t count,
-                                                 std::span<std::uint64_t> bits) {
-          static_cast<const TypedColumns&>(columns).match(*filter, first, count, bits);
+    const engine::Snapshot snapshot = opened->snapshot();
+    for (std::size_t i = 0; i < searches.size(); ++i)
+      TRY(check(searches[i], opened->shape().dimensions, snapshot, i));
+    std::vector<VectorHits> out(searches.size());
+    // Searches with the same filter go over the vectors together.
+    std::vector<bool> done(searches.size());
+    for (std::size_t first = 0; first < searches.size(); ++first) {
+      if (done[first]) continue;
+      std::vector<std::size_t> together;
+      std::vector<float> queries;
+      engine::SearchOptions options{.k = 1, .filter = {}, .call = call_of(ctx)};
+      for (std::size_t i = first; i < searches.size(); ++i) {
+        if (done[i] || searches[i].filter != searches[first].filter) continue;
+        done[i] = true;
+        together.push_back(i);
+        queries.insert(queries.end(), searches[i].vector.begin(), searches[i].vector.end());
+        options.k = std::max(options.k, searches[i].k);
+      }
+      if (const Filter* filter = searches[first].filter;
+          filter != nullptr && !filter->matches_everything()) {
+        options.filter = [filter](const engine::AttributeColumns& columns, std::uint32_t begin,
+                                  std::uint32_t count, std::span<std::uint64_t> bits) {
+          static_cast<const TypedColumns&>(columns).match(*filter, begin, count, bits);
         };
       }
-      // A write is visible before it is acknowledged: the latest snapshot reflects every token
-      // handed out.
-      ASSIGN_OR_RETURN(const auto answer, opened->search(wanted.vector, search));
-      VectorHits hits;
-      for (const engine::Hit& hit : answer.hits.front())
-        hits.hits.push_back({static_cast<ImageId>(hit.id), hit.score});
-      hits.reads = static_cast<std::int64_t>(answer.reads);
-      hits.bytes_read = static_cast<std::int64_t>(answer.bytes_read);
-      out.push_back(std::move(hits));
+      ASSIGN_OR_RETURN(const auto answer, snapshot.search(queries, options));
+      for (std::size_t i = 0; i < together.size(); ++i) {
+        VectorHits& hits = out[together[i]];
+        const auto& found = answer.hits[i];
+        const std::size_t count = std::min(found.size(), searches[together[i]].k);
+        for (std::size_t h = 0; h < count; ++h)
+          hits.hits.push_back({static_cast<ImageId>(found[h].id), found[h].score});
+      }
+      // What was read for all of them is counted once.
+      out[first].reads = static_cast<std::int64_t>(answer.reads);
+      out[first].bytes_read = static_cast<std::int64_t>(answer.bytes_read);
     }
     return out;
   }
@@ -178,22 +235,33 @@ class EmbeddedVectorStore final : public VectorStore {
   Result<std::vector<ImageId>> scan_ids(const Context& ctx, IndexId index, ImageId after,
                                         std::size_t limit) override {
     ASSIGN_OR_RETURN(const auto opened, opened_index(index));
-    ASSIGN_OR_RETURN(const auto ids, opened->snapshot().scan_ids(static_cast<std::uint64_t>(after),
-                                                                 limit, call_of(ctx)));
+    const auto begin = static_cast<std::uint64_t>(std::max<ImageId>(after, 0));
+    ASSIGN_OR_RETURN(const auto ids, opened->snapshot().scan_ids(begin, limit, call_of(ctx)));
     return std::vector<ImageId>(ids.begin(), ids.end());
   }
 
+  /// Opens no index for it: at the start of the program that would read all their vectors.
   Result<ImageId> max_id(const Context& ctx) override {
-    std::vector<IndexId> known;
+    std::vector<std::shared_ptr<Entry>> known;
     {
       const std::shared_lock lock(mutex_);
-      for (const auto& [id, e] : entries_) known.push_back(id);
+      for (const auto& [id, e] : entries_) known.push_back(e);
     }
     ImageId out = 0;
-    for (const IndexId id : known) {
+    for (const auto& e : known) {
       TRY(ctx.check());
-      ASSIGN_OR_RETURN(const auto opened, opened_index(id));
-      out = std::max(out, static_cast<ImageId>(opened->max_id()));
+      const std::lock_guard lock(e->mutex);
+      if (e->index) {
+        out = std::max(out, static_cast<ImageId>(e->index->max_id()));
+        continue;
+      }
+      if (e->directory.empty()) continue;
+      const auto largest = engine::Index::max_id(e->directory);
+      if (largest.ok()) {
+        out = std::max(out, static_cast<ImageId>(*largest));
+      } else if (largest.error().code != ErrorCode::not_found) {
+        return largest.error();
+      }  // else its making was interrupted: no id was ever written to it
     }
     return out;
   }
@@ -213,19 +281,18 @@ class EmbeddedVectorStore final : public VectorStore {
   Result<std::vector<VerifyFinding>> verify(const Context& ctx, IndexId index) override {
     const auto e = find(index);
     if (!e) return absent(index);
-    fs::path directory;
-    std::shared_ptr<engine::Index> opened;
-    {
-      const std::lock_guard lock(e->mutex);
-      directory = e->directory;
-      opened = e->index;
-    }
-    // An index that does not open is verified all the same: it is the one that needs it.
+    std::unique_lock lock(e->mutex);
+    const fs::path folder = e->directory;
+    const auto opened = e->index;
+    // One that does not open is verified all the same: it is the one that needs it. Nobody may open
+    // it meanwhile.
+    if (opened) lock.unlock();
+    if (!opened && folder.empty()) return absent(index);
     auto damage =
-        opened ? opened->verify(call_of(ctx)) : engine::Index::verify(directory, call_of(ctx));
+        opened ? opened->verify(call_of(ctx)) : engine::Index::verify(folder, call_of(ctx));
     if (!damage.ok()) return std::move(damage).error();
+    const fs::path relative = folder.lexically_relative(directory_);
     std::vector<VerifyFinding> out;
-    const fs::path relative = fs::relative(directory, options_.directory);
     for (const engine::DamageReport& report : *damage) {
       out.push_back({(relative / report.file).native(), static_cast<std::int64_t>(report.offset),
                      report.what});
@@ -240,27 +307,21 @@ class EmbeddedVectorStore final : public VectorStore {
   }
 
   [[nodiscard]] VectorStoreCapabilities capabilities() const override {
-    return {.k_max = engine::kSearchKMax};
+    return {.k_max = engine::kSearchKMax, .exact_scores = true};
   }
 
  private:
   struct Entry {
     std::mutex mutex;
-    fs::path directory;
+    fs::path directory;  // empty: dropped, or not there yet
     std::shared_ptr<engine::Index> index;
+    /// False once `index` and all that calls hold of it are gone and closed.
+    std::shared_ptr<std::atomic<bool>> open = std::make_shared<std::atomic<bool>>(false);
   };
 
   [[nodiscard]] fs::path directory_of(CollectionId collection, IndexId index) const {
-    return options_.directory / "collections" / std::to_string(collection) / "indexes" /
+    return directory_ / "collections" / std::to_string(collection) / "indexes" /
            std::to_string(index);
-  }
-
-  [[nodiscard]] engine::IndexOptions options() const {
-    engine::IndexOptions out;
-    out.memory_max = options_.memory_max;
-    out.threads = options_.threads;
-    out.attributes = std::make_shared<TypedColumnsFormat>();
-    return out;
   }
 
   /// null: there is no such index.
@@ -270,7 +331,7 @@ class EmbeddedVectorStore final : public VectorStore {
     return it != entries_.end() ? it->second : nullptr;
   }
 
-  /// The entry of an index that is there or about to be made.
+  /// The entry of an index that is there, or may be.
   std::shared_ptr<Entry> entry(IndexId index) {
     const std::unique_lock lock(mutex_);
     auto& slot = entries_[index];
@@ -282,22 +343,57 @@ class EmbeddedVectorStore final : public VectorStore {
     return {ErrorCode::not_found, "there is no vector index " + std::to_string(index)};
   }
 
-  Status open_locked(Entry& e) {
-    auto opened = engine::Index::open(e.directory, options());
-    if (!opened.ok()) return std::move(opened).error();
-    e.index = *std::move(opened);
+  Status open_locked(Entry& e) const {
+    ASSIGN_OR_RETURN(auto opened, engine::Index::open(e.directory, index_options_));
+    adopt(e, std::move(opened));
     return {};
+  }
+
+  static void adopt(Entry& e, std::unique_ptr<engine::Index> index) {
+    e.open->store(true);
+    e.index = std::shared_ptr<engine::Index>(index.release(), [open = e.open](engine::Index* gone) {
+      delete gone;
+      open->store(false);
+    });
   }
 
   Result<std::shared_ptr<engine::Index>> opened_index(IndexId index) {
     const auto e = find(index);
     if (!e) return absent(index);
     const std::lock_guard lock(e->mutex);
-    if (!e->index) TRY(open_locked(*e));
+    if (!e->index) {
+      if (e->directory.empty()) return absent(index);
+      TRY(open_locked(*e));
+    }
     return e->index;
   }
 
-  const EmbeddedVectorOptions options_;
+  static Status check(const VectorSearch& search, std::uint32_t dimensions,
+                      const engine::Snapshot& snapshot, std::size_t position) {
+    const std::string where = "search " + std::to_string(position);
+    if (search.k < 1 || search.k > engine::kSearchKMax) {
+      return Error(ErrorCode::invalid_argument, where + ": k is " + std::to_string(search.k) +
+                                                    ", it must lie between 1 and " +
+                                                    std::to_string(engine::kSearchKMax));
+    }
+    if (search.vector.size() != dimensions) {
+      return Error(ErrorCode::invalid_argument,
+                   where + ": the query has " + std::to_string(search.vector.size()) +
+                       " dimensions, the index " + std::to_string(dimensions));
+    }
+    // A write is visible before its token is handed out, so this is never true of one's own.
+    if (search.at_least > static_cast<WriteToken>(snapshot.lsn())) {
+      return Error(ErrorCode::unavailable,
+                   "the vector index lacks writes that the database knows of (" +
+                       std::to_string(search.at_least) + ", it has " +
+                       std::to_string(snapshot.lsn()) + "): it is an older copy",
+                   "Restore both from the same copy, or run `similis verify`.");
+    }
+    return {};
+  }
+
+  const fs::path directory_;
+  engine::IndexOptions index_options_;
   std::shared_mutex mutex_;
   std::map<IndexId, std::shared_ptr<Entry>> entries_;
 };

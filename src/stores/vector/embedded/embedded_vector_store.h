@@ -9,9 +9,9 @@
 namespace similis {
 
 struct EmbeddedVectorOptions {
-  std::filesystem::path
-      directory;  // the data directory: indexes lie in collections/ID/indexes/INDEX_ID/
-  std::uint64_t memory_max = UINT64_MAX;  // of all open indexes together
+  /// The data directory: indexes lie in collections/ID/indexes/INDEX_ID/.
+  std::filesystem::path directory;
+  std::uint64_t memory_max = UINT64_MAX;  // bytes, of all open indexes together
   unsigned threads = 0;                   // of one search; 0: one a core
 };
 
