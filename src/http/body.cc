@@ -1,12 +1,33 @@
 #include "http/body.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <string>
 
 namespace similis::http {
+
+namespace {
+
+/// A file in `folder` that has no name, or loses it at once where the file system knows no
+/// O_TMPFILE.
+Result<File> nameless_file(const std::filesystem::path& folder) {
+  TRY(make_directories(folder));
+  auto file = File::open(folder, O_TMPFILE | O_RDWR);
+  if (file.ok() || file.error().code != ErrorCode::io_error) return file;
+  std::string name = (folder / "body-XXXXXX").native();
+  const int fd = ::mkostemp(name.data(), O_CLOEXEC);
+  if (fd < 0) return errno_error(errno, "make a file in", folder.native());
+  File named(fd);
+  if (::unlink(name.c_str()) != 0) return errno_error(errno, "remove", name);
+  return named;
+}
+
+}  // namespace
 
 RequestBody RequestBody::of(std::string_view bytes) {
   RequestBody body;
@@ -18,8 +39,7 @@ RequestBody RequestBody::of(std::string_view bytes) {
 
 Status RequestBody::append(std::span<const std::byte> bytes) {
   if (in_memory() && !folder_.empty() && size_ + bytes.size() > kMemoryMax) {
-    TRY(make_directories(folder_));
-    ASSIGN_OR_RETURN(file_, File::open(folder_, O_TMPFILE | O_RDWR));
+    ASSIGN_OR_RETURN(file_, nameless_file(folder_));
     TRY(pwrite_all(file_.fd(), memory_, 0, "the request's spool"));
     memory_ = {};
   }

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::int64_t kPageMax = 1000;
 constexpr std::int64_t kPageDefault = 100;
+constexpr std::size_t kVersionBytesMax = 64;
 constexpr std::int64_t kPreviewMinPx = 64;
 constexpr std::int64_t kPreviewMaxPx = 4096;
 constexpr std::int64_t kPreviewDefaultPx = 1600;
@@ -36,17 +37,30 @@ std::string disposition(const PictureBytes& picture) {
          "; filename*=UTF-8''" + wire::percent_encode(wire::display_text(picture.name));
 }
 
+/// The content's version that an address carries: "" without one.
+Result<std::string> version_parameter(const Call& call) {
+  const std::string* version = call.target.parameter("v");
+  if (!version) return std::string();
+  const bool is_hex = version->find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (version->empty() || version->size() > kVersionBytesMax || !is_hex) {
+    return Error(ErrorCode::invalid_argument,
+                 "v is \"" + wire::display_text(version->substr(0, 40)) +
+                     "\"; it must be 1 to 64 hexadecimal digits",
+                 "Take the address from an answer, or leave v out.");
+  }
+  return *version;
+}
+
 /// A picture's bytes. An address that carries the content's version (`v`) never changes its answer;
 /// any other is asked for again.
-Response picture_response(const Call& call, PictureBytes picture) {
+Response picture_response(const Call& call, const std::string& version, PictureBytes picture) {
   Response response;
   response.headers.set("Content-Type", is_shown_type(picture.media_type)
                                            ? picture.media_type
                                            : "application/octet-stream");
   response.headers.set("Content-Disposition", disposition(picture));
-  const std::string* version = call.target.parameter("v");
-  const bool is_fixed = version && !version->empty() &&
-                        std::string_view(picture.etag).substr(1).starts_with(*version);
+  const bool is_fixed =
+      !version.empty() && std::string_view(picture.etag).substr(1).starts_with(version);
   response.headers.set("Cache-Control",
                        is_fixed ? "private, max-age=31536000, immutable" : "private, no-cache");
   response.body = Bytes::of(std::move(picture.bytes));
@@ -239,29 +253,32 @@ Result<Response> delete_image(Deps& deps, Call& call) {
 
 Result<Response> get_image_file(Deps& deps, Call& call) {
   TRY(only_parameters(call, {"v"}));
+  ASSIGN_OR_RETURN(const std::string version, version_parameter(call));
   ASSIGN_OR_RETURN(const std::int64_t id, id_capture(call, 1));
   ASSIGN_OR_RETURN(PictureBytes picture,
                    deps.services.library.file(call.ctx, call.captures[0], id));
-  return picture_response(call, std::move(picture));
+  return picture_response(call, version, std::move(picture));
 }
 
 Result<Response> get_image_thumbnail(Deps& deps, Call& call) {
   TRY(only_parameters(call, {"v"}));
+  ASSIGN_OR_RETURN(const std::string version, version_parameter(call));
   ASSIGN_OR_RETURN(const std::int64_t id, id_capture(call, 1));
   ASSIGN_OR_RETURN(PictureBytes picture,
                    deps.services.library.thumbnail(call.ctx, call.captures[0], id));
-  return picture_response(call, std::move(picture));
+  return picture_response(call, version, std::move(picture));
 }
 
 Result<Response> get_image_preview(Deps& deps, Call& call) {
   TRY(only_parameters(call, {"v", "w"}));
+  ASSIGN_OR_RETURN(const std::string version, version_parameter(call));
   ASSIGN_OR_RETURN(const std::int64_t id, id_capture(call, 1));
   ASSIGN_OR_RETURN(const std::int64_t width,
                    whole_parameter(call, "w", kPreviewMinPx, kPreviewMaxPx, kPreviewDefaultPx));
   ASSIGN_OR_RETURN(PictureBytes picture,
                    deps.services.library.preview(call.ctx, call.captures[0], id,
                                                  static_cast<std::int32_t>(width)));
-  return picture_response(call, std::move(picture));
+  return picture_response(call, version, std::move(picture));
 }
 
 }  // namespace similis::http

@@ -104,6 +104,7 @@ Result<Response> list_jobs(Deps& deps, Call& call) {
                    whole_parameter(call, "limit", 1, kJobsMax, kJobsDefault));
   ASSIGN_OR_RETURN(const bool unfinished, bool_parameter(call, "unfinished"));
   const std::string* collection = call.target.parameter("collection");
+  if (collection) TRY(check_collection_name(*collection));
   const bool selects = unfinished || collection;
   ASSIGN_OR_RETURN(
       const auto jobs,

@@ -298,7 +298,7 @@ class RouterExchange : public Exchange {
   Response error_response(const Error& error, int status) {
     Error shown = error;
     const bool own_input = error.code == ErrorCode::invalid_argument;
-    if (!call_.permissions.see_paths && !own_input) {
+    if (route_ && !call_.permissions.see_paths && !own_input) {
       shown.message = without_paths(error.message);
       shown.hint = without_paths(error.hint);
     }

@@ -240,6 +240,9 @@ bool Server::port_moved() const {
 std::size_t Server::connections() const {
   return impl_->connections();
 }
+std::uint64_t Server::body_bytes() const {
+  return impl_->shared.body_bytes;
+}
 std::size_t Server::requests_waiting() const {
   return impl_->shared.pool.waiting();
 }

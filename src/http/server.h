@@ -67,6 +67,8 @@ class Server {
   /// Whether the port that was wished for was taken and another one is used.
   [[nodiscard]] bool port_moved() const;
   [[nodiscard]] std::size_t connections() const;
+  /// Of bodies that are held in memory.
+  [[nodiscard]] std::uint64_t body_bytes() const;
   /// Requests that wait for a handler thread.
   [[nodiscard]] std::size_t requests_waiting() const;
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <atomic>
+#include <functional>
 #include <random>
 #include <thread>
 
@@ -38,6 +39,7 @@ class TestHandler : public RequestHandler {
  public:
   std::atomic<int> cancelled{0};
   std::atomic<int> handled{0};
+  std::atomic<bool> release{false};
   std::filesystem::path spool;
   std::uint64_t bytes_max = 1 << 20;
 
@@ -57,11 +59,12 @@ class TestHandler : public RequestHandler {
         response.status = 403;
         response.body = Bytes::of(std::string("no"));
       } else if (head_.target == "/slow") {
-        for (int i = 0; i < 100 && !cancel.stop_requested(); ++i) std::this_thread::sleep_for(20ms);
+        for (int i = 0; i < 3000 && !cancel.stop_requested(); ++i)
+          std::this_thread::sleep_for(20ms);
         if (cancel.stop_requested()) ++owner_.cancelled;
         response.body = Bytes::of(std::string("done"));
-      } else if (head_.target == "/short") {
-        std::this_thread::sleep_for(300ms);
+      } else if (head_.target == "/held") {
+        while (!owner_.release && !cancel.stop_requested()) std::this_thread::sleep_for(5ms);
         response.body = Bytes::of(std::string("done"));
       } else if (head_.target == "/big") {
         response.body = Bytes::of(std::string(8 << 20, 'x'));
@@ -106,6 +109,10 @@ class ServerTest : public testing::Test {
     server->start();
   }
   TestClient client() { return TestClient(server->port()); }
+  static void wait_until(const std::function<bool()>& condition) {
+    for (int i = 0; i < 3000 && !condition(); ++i) std::this_thread::sleep_for(10ms);
+    EXPECT_TRUE(condition());
+  }
 
   TemporaryFolder folder;
   TestHandler handler;
@@ -214,7 +221,7 @@ TEST_F(ServerTest, LimitsTheMemoryOfAllBodiesTogether) {
   auto first = client();
   first.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 150000\r\n\r\n" +
              std::string(149'999, 'x'));
-  std::this_thread::sleep_for(200ms);
+  wait_until([&] { return server->body_bytes() == 149'999; });
   auto second = client();
   second.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 150000\r\n\r\n" +
               std::string(150'000, 'x'));
@@ -255,7 +262,7 @@ TEST_F(ServerTest, SlowHeadsAndBodiesEnd) {
   EXPECT_EQ(slow_head.reply().status, 408);
   EXPECT_EQ(slow_body.reply().status, 408);
   EXPECT_EQ(idle.read_all(), "");
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 30s);
 }
 
 TEST_F(ServerTest, SlowReadersEnd) {
@@ -265,18 +272,16 @@ TEST_F(ServerTest, SlowReadersEnd) {
   const int small = 4096;
   ::setsockopt(c.fd(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
   c.send("GET /big HTTP/1.1\r\nHost: x\r\n\r\n");
-  for (int i = 0; i < 100 && server->connections() > 0; ++i) std::this_thread::sleep_for(50ms);
-  EXPECT_EQ(server->connections(), 0u);
+  wait_until([&] { return server->connections() == 0; });
 }
 
 TEST_F(ServerTest, CancelsWhatNobodyWaitsFor) {
   start();
   auto c = client();
   c.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
-  for (int i = 0; i < 100 && handler.handled == 0; ++i) std::this_thread::sleep_for(10ms);
+  wait_until([&] { return handler.handled == 1; });
   c.close();
-  for (int i = 0; i < 100 && handler.cancelled == 0; ++i) std::this_thread::sleep_for(10ms);
-  EXPECT_EQ(handler.cancelled, 1);
+  wait_until([&] { return handler.cancelled == 1; });
 }
 
 TEST_F(ServerTest, StreamsEvents) {
@@ -300,7 +305,7 @@ TEST_F(ServerTest, LimitsStreamsAndNoticesWhenAListenerLeaves) {
   EXPECT_TRUE(b.read_until("data: 2"));
   auto c = client();
   c.send("GET /ever HTTP/1.1\r\nHost: x\r\n\r\n");
-  EXPECT_FALSE(c.read_until("data: 1"));
+  EXPECT_EQ(c.reply().status, 503);
   a.close();
   bool works = false;
   for (int i = 0; i < 50 && !works; ++i) {
@@ -346,29 +351,39 @@ TEST_F(ServerTest, UnixSocketIsTheOwnersAlone) {
 }
 
 TEST_F(ServerTest, StopsWithinItsGrace) {
-  options.limits.grace = 1000ms;
+  options.limits.grace = 3000ms;
   start();
   auto idle = client();
   idle.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_EQ(idle.reply().status, 200);
-  auto quick = client();
-  quick.send("GET /short HTTP/1.1\r\nHost: x\r\n\r\n");
+  auto held = client();
+  held.send("GET /held HTTP/1.1\r\nHost: x\r\n\r\n");
   auto stream = client();
   stream.send("GET /ever HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_TRUE(stream.read_until("data: 1"));
   auto slow = client();
   slow.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
-  std::this_thread::sleep_for(100ms);
+  wait_until([&] { return handler.handled == 4; });
   const auto begin = std::chrono::steady_clock::now();
-  server->stop();
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 1700ms);
-  const auto reply = quick.reply();
+  std::jthread stopper([&] { server->stop(); });
+  wait_until([&] {
+    try {
+      client();
+      return false;
+    } catch (const std::runtime_error&) {
+      return true;  // no new connections
+    }
+  });
+  EXPECT_EQ(idle.read_all(), "");
+  handler.release = true;
+  const auto reply = held.reply();
   EXPECT_EQ(reply.body, "done");
   EXPECT_EQ(reply.field("Connection"), "close");
+  stopper.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 20s);
   EXPECT_EQ(handler.cancelled, 1);
   EXPECT_EQ(slow.reply().status, 0);
   EXPECT_EQ(server->connections(), 0u);
-  EXPECT_THROW(client(), std::runtime_error);
 }
 
 TEST_F(ServerTest, StopsAtOnceWhenNothingIsUnderWay) {
@@ -376,7 +391,7 @@ TEST_F(ServerTest, StopsAtOnceWhenNothingIsUnderWay) {
   auto c = client();
   const auto begin = std::chrono::steady_clock::now();
   server->stop();
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 500ms);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 3s);  // well within the grace
 }
 
 TEST_F(ServerTest, MalformedRequestsGet400) {
@@ -432,8 +447,7 @@ TEST_F(ServerTest, SurvivesGarbage) {
   auto c = client();
   c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_EQ(c.reply().status, 200);
-  for (int i = 0; i < 200 && server->connections() > 1; ++i) std::this_thread::sleep_for(20ms);
-  EXPECT_LE(server->connections(), 1u);
+  wait_until([&] { return server->connections() <= 1; });
 }
 
 TEST_F(ServerTest, ManyClientsAtOnce) {

@@ -49,10 +49,16 @@ bool has_no_body(int status) {
 
 // ---- streams
 
-bool StreamThreads::start(std::function<void(std::stop_token)> work) {
+bool StreamThreads::has_room() {
   std::lock_guard lock(mutex_);
   tasks_.remove_if([](const Task& task) { return task.done.load(); });
-  if (stopping_ || tasks_.size() >= max_) return false;
+  return !stopping_ && tasks_.size() < max_;
+}
+
+bool StreamThreads::start(std::function<void(std::stop_token)> work) {
+  // Only the I/O thread adds, so that what had room still has it.
+  if (!has_room()) return false;
+  std::lock_guard lock(mutex_);
   Task& task = tasks_.emplace_back();
   task.thread = std::jthread([&task, work = std::move(work)](const std::stop_token& stop) {
     work(stop);
@@ -423,6 +429,11 @@ bool Session::peer_is_gone() {
 void Session::respond(Response response) {
   if (phase_ == Phase::closed) return;
   phase_ = Phase::writing;
+  if (response.stream && !is_head_ && !shared_.streams.has_room()) {
+    response = shared_.handler.refuse({ErrorCode::unavailable, "too many event streams are open",
+                                       "Close one, or ask for the job now and then."},
+                                      503);
+  }
   response_ = std::move(response);
   keep_alive_ = keep_alive_ && !response_.stream && !shared_.stopping;
   const bool bodiless = has_no_body(response_.status);

@@ -38,6 +38,7 @@ class StreamThreads {
   ~StreamThreads() { stop(); }
   /// False when there are as many as may be.
   bool start(std::function<void(std::stop_token)> work);
+  [[nodiscard]] bool has_room();
   void request_stop();
   /// Ends and joins all.
   void stop();

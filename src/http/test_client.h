@@ -50,7 +50,7 @@ class TestClient {
   [[nodiscard]] int fd() const { return socket_.fd(); }
 
   /// Everything until the server closes, or until `timeout`.
-  std::string read_all(std::chrono::milliseconds timeout = std::chrono::seconds(10)) {
+  std::string read_all(std::chrono::milliseconds timeout = std::chrono::seconds(60)) {
     while (fill(timeout)) {
     }
     return std::exchange(pending_, {});
@@ -70,7 +70,7 @@ class TestClient {
   };
 
   /// One answer; `to_head`: its body is left out.
-  Reply reply(bool to_head = false, std::chrono::milliseconds timeout = std::chrono::seconds(10)) {
+  Reply reply(bool to_head = false, std::chrono::milliseconds timeout = std::chrono::seconds(60)) {
     Reply out;
     std::size_t end = 0;
     while ((end = pending_.find("\r\n\r\n")) == std::string::npos) {
@@ -90,7 +90,7 @@ class TestClient {
   }
   /// Until `text` has come; true when it did.
   bool read_until(std::string_view text,
-                  std::chrono::milliseconds timeout = std::chrono::seconds(10)) {
+                  std::chrono::milliseconds timeout = std::chrono::seconds(60)) {
     while (pending_.find(text) == std::string::npos) {
       if (!fill(timeout)) return false;
     }

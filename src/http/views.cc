@@ -12,7 +12,7 @@ namespace similis::http {
 
 namespace {
 
-constexpr std::chrono::seconds kFactsLife{2};
+constexpr std::chrono::seconds kFactsLife{10};
 constexpr std::size_t kFactsMax = 1000;
 /// So much of the content hash in an address makes it another address when the picture changes.
 constexpr std::size_t kVersionBytes = 8;

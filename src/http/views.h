@@ -27,7 +27,7 @@ struct CollectionFacts {
   wire::CalibrationDoc calibration;
 };
 
-/// Facts change seldom and are asked for with every search: kept for two seconds.
+/// Facts change seldom and are asked for with every search: kept for ten seconds.
 class FactsCache {
  public:
   explicit FactsCache(LibraryService& library) : library_(library) {}
