@@ -85,7 +85,8 @@ IngestPipeline::IngestPipeline(const Ports& ports, std::vector<IndexTarget> targ
               }),
       to_embed_(2 * batch_size(targets_)),
       to_write_(kWriteBatchMax) {
-  const std::size_t readers = std::max<std::size_t>(1, ports_.limits.decode_threads);
+  // One more than decode at once: while it reads and hashes the next file, all of them are busy.
+  const std::size_t readers = ports_.limits.decode_threads + 1;
   for (std::size_t i = 0; i < readers; ++i) threads_.emplace_back([this] { prepare_loop(); });
   threads_.emplace_back([this] { embed_loop(); });
   threads_.emplace_back([this] { write_loop(); });

@@ -207,7 +207,7 @@ TEST_F(CrashTest, ABuildKilledAtRandomEndsLikeOneThatWasNot) {
     write(std::to_string(i % 7) + "/" + std::to_string(i) + ".bmp", bytes);
   }
   run(command("build", calm, root_.string()), 0, 0);
-  int kills = run(command("build", killed, root_.string()), 16, 500);
+  int kills = run(command("build", killed, root_.string()), 16, 300);
   compare("first build");
 
   for (unsigned i = 0; i < kPictures; i += 3) {
@@ -229,7 +229,7 @@ TEST_F(CrashTest, ABuildKilledAtRandomEndsLikeOneThatWasNot) {
     }
   }
   run(command("build", calm, root_.string()), 0, 0);
-  kills += run(command("build", killed, root_.string()), 16, 400);
+  kills += run(command("build", killed, root_.string()), 16, 250);
   compare("after changes");
   std::printf("killed %d times\n", kills);
   EXPECT_GE(kills, 4);
