@@ -140,7 +140,7 @@ class Setup(unittest.TestCase):
     def test_a_running_similis_is_not_uninstalled(self):
         (self.folder / "data").mkdir()
         lock = self.folder / "data/lock"
-        holder = subprocess.Popen(["flock", str(lock), "sleep", "60"])
+        holder = subprocess.Popen(["flock", "--no-fork", str(lock), "sleep", "60"])
         self.addCleanup(lambda: (holder.kill(), holder.wait()))
         while subprocess.run(["flock", "-n", str(lock), "true"]).returncode == 0:
             time.sleep(0.05)
