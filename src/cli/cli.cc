@@ -1,8 +1,12 @@
 #include "cli/cli.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdlib>
+#include <filesystem>
 
+#include "cli/browser.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/print.h"
@@ -35,6 +39,7 @@ struct Parsed {
   SearchOptions search;
   StatusOptions status;
   ServeOptions serve;
+  bool serve_open = false;
   std::string job_id, job_action;
   std::string delete_collection;
   bool yes = false;
@@ -135,14 +140,29 @@ void add_search(CLI::App& root, std::vector<Registered>& commands, Parsed& parse
   app->footer(kSearchExample);
 }
 
+/// Opens the address in the text that a server prints; the private page that leads there, or "". A
+/// desktop without a browser is no reason not to serve.
+std::filesystem::path show_page(const std::string& text) {
+  const std::size_t begin = text.find("http");
+  if (begin == std::string::npos) return {};
+  auto page = open_address(text.substr(begin, text.find_first_of(" \n", begin) - begin));
+  if (!page.ok()) print_err(error_text(page.error(), Terminal::of(STDERR_FILENO)));
+  return page.ok() ? *page : std::filesystem::path();
+}
+
 void add_serve(CLI::App& root, std::vector<Registered>& commands, Parsed& parsed) {
   CLI::App* app =
       add_command(root, commands, parsed, "serve", "Serve the web page and the REST API",
                   [](Parsed& p, const Hooks& hooks, std::stop_token stop) -> Result<int> {
-                    const auto on_ready = [&p](const std::string& text) {
+                    std::filesystem::path page;
+                    const auto on_ready = [&](const std::string& text) {
                       if (!p.global.quiet) print_out(text);
+                      if (p.serve_open) page = show_page(text);
                     };
-                    TRY(hooks.serve(p.global, p.serve, std::move(stop), on_ready));
+                    const Status status = hooks.serve(p.global, p.serve, std::move(stop), on_ready);
+                    std::error_code ignored;  // a page that is gone need not be removed
+                    if (!page.empty()) std::filesystem::remove(page, ignored);
+                    TRY(status);
                     return kExitOk;
                   });
   app->add_option("--listen", parsed.serve.listen, "Address and port (configured: 127.0.0.1:8420)")
@@ -150,6 +170,7 @@ void add_serve(CLI::App& root, std::vector<Registered>& commands, Parsed& parsed
   app->add_option("--allow-host", parsed.serve.allow_hosts,
                   "A further name this server is called by")
       ->type_name("NAME");
+  app->add_flag("--open", parsed.serve_open, "Show the page in the browser");
   app->footer(kServeExample);
 }
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "cli/browser.h"
 #include "cli/commands.h"
 #include "cli/contact_sheet.h"
 #include "cli/print.h"

@@ -19,7 +19,7 @@ constexpr std::array<Word, 14> kCommands{{
     {"search",
      "--collection -k --filter --min-score --crop --exclude-self --collapse --paths -0 --show "
      "--open --html"},
-    {"serve", "--listen --allow-host"},
+    {"serve", "--listen --allow-host --open"},
     {"status", "--collection --failures"},
     {"verify", ""},
     {"jobs", "pause resume cancel"},

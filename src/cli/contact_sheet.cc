@@ -1,15 +1,9 @@
 #include "cli/contact_sheet.h"
 
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <array>
-#include <cerrno>
-#include <cstdlib>
 #include <filesystem>
 
 #include "base/file.h"
+#include "cli/browser.h"
 #include "cli/render_search.h"
 #include "cli/text.h"
 
@@ -107,37 +101,12 @@ Result<std::string> write_contact_sheet(Session& session, const Json& answer,
 
   std::filesystem::path target = file;
   if (file.empty()) {
-    std::string pattern = (std::filesystem::temp_directory_path() / "similis-XXXXXX.html").native();
-    const int fd = ::mkstemps(pattern.data(), 5);
-    if (fd < 0)
-      return errno_error(errno, "make a file in", std::filesystem::temp_directory_path().native());
-    ::close(fd);
-    target = pattern;
+    ASSIGN_OR_RETURN(target, temporary_page());
   }
   TRY(publish_file(target, std::as_bytes(std::span(page))));
   std::error_code error;
   const auto absolute = std::filesystem::absolute(target, error);
   return error ? target.native() : absolute.native();
-}
-
-Status open_in_browser(const std::string& file) {
-  if (std::getenv("DISPLAY") == nullptr && std::getenv("WAYLAND_DISPLAY") == nullptr) {
-    return Error(ErrorCode::unavailable, "there is no desktop to open a browser on",
-                 "Open " + file + " yourself, or use --html FILE.");
-  }
-  std::string program = "xdg-open", argument = file;
-  std::array<char*, 3> arguments{program.data(), argument.data(), nullptr};
-  pid_t child = 0;
-  const int error =
-      ::posix_spawnp(&child, program.c_str(), nullptr, nullptr, arguments.data(), environ);
-  if (error != 0) return errno_error(error, "start", program);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  if (status != 0) {
-    return Error(ErrorCode::unavailable, "xdg-open could not open a browser",
-                 "Open " + file + " yourself.");
-  }
-  return {};
 }
 
 }  // namespace similis::cli

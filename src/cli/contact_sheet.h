@@ -12,7 +12,4 @@ Result<std::string> write_contact_sheet(Session& session, const Json& answer,
                                         const std::string& query_name,
                                         const std::string& query_bytes, const std::string& file);
 
-/// Hands the file to the desktop's browser. unavailable where there is no desktop.
-Status open_in_browser(const std::string& file);
-
 }  // namespace similis::cli
