@@ -18,6 +18,7 @@
 #include "app/workers.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "cli/text.h"
 #include "client/socket_transport.h"
 #include "config/config.h"
 #include "http/secrets.h"
@@ -136,7 +137,7 @@ std::string ready_text(const http::Server& server, const std::string& token,
   std::string out;
   if (server.port_moved()) out += "The configured port is taken; this is the next free one.\n";
   out += "  page  " + url + "/?token=" + token + "\n";
-  out += "  find  similis search PICTURE\n";
+  out += "  find  " + cli::command_name() + " search PICTURE\n";
   out += "  curl  curl -T PICTURE -X POST -H 'Authorization: Bearer " + token + "' \\\n        '" +
          url + "/api/v1/collections/" + collection + "/search?k=5'\n";
   out += "Stop it with Ctrl-C.\n";

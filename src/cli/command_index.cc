@@ -183,7 +183,7 @@ Result<int> run_index(Session& session, const IndexOptions& options) {
     ASSIGN_OR_RETURN(Json job, session.call(start));
     if (!session.options().json && !session.options().quiet && session.err().is_terminal) {
       print_err(shorten_middle("Collection " + collection + std::string(session.err().dot()) +
-                                   printable(folder),
+                                   printable(below_home(folder)),
                                session.err().columns, session.err().utf8) +
                 "\n");
     }

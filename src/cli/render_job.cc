@@ -89,7 +89,7 @@ std::string render_build_summary(const BuildSummary& summary, const Json& skippe
   if (summary.bytes_on_disk > 0) {
     line += std::string(terminal.dot()) + bytes_text(summary.bytes_on_disk) + " in ";
     const std::size_t used = display_width(line);
-    line += shorten_middle(printable(summary.data_dir),
+    line += shorten_middle(printable(below_home(summary.data_dir)),
                            terminal.columns > used ? terminal.columns - used : 8, terminal.utf8);
   }
   std::string out = shorten_end(line, terminal.columns, terminal.utf8) + "\n";
@@ -97,8 +97,8 @@ std::string render_build_summary(const BuildSummary& summary, const Json& skippe
   const std::string in_collection =
       summary.collection.empty() ? "" : " --collection " + summary.collection;
   if (const std::int64_t n = count_of(counters, "failed"); n > 0) {
-    out += terminal.red("  failed  " + pad_left(grouped(n), 6)) + "   similis status --failures" +
-           in_collection + "\n";
+    out += terminal.red("  failed  " + pad_left(grouped(n), 6)) + "   " + command_name() +
+           " status --failures" + in_collection + "\n";
   }
   if (const std::int64_t n = count_of(counters, "skipped"); n > 0) {
     std::string types;
@@ -112,8 +112,8 @@ std::string render_build_summary(const BuildSummary& summary, const Json& skippe
            "\n";
   }
   if (summary.ready_total > 0) {
-    out += shorten_end("  next            similis search PICTURE" + in_collection + "   " +
-                           (terminal.utf8 ? "·" : "-") + "   similis serve",
+    out += shorten_end("  next            " + command_name() + " search PICTURE" + in_collection +
+                           "   " + (terminal.utf8 ? "·" : "-") + "   " + command_name() + " serve",
                        terminal.columns, terminal.utf8) +
            "\n";
   }

@@ -1,6 +1,12 @@
 #include "cli/render_status.h"
 
 #include <algorithm>
+#include <array>
+#include <ctime>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "cli/session.h"
 #include "cli/text.h"
@@ -27,18 +33,47 @@ std::string joined(const std::vector<std::string>& parts, const Terminal& termin
   return out;
 }
 
-/// "2026-03-02 14:02".
-std::string moment(const std::string& rfc3339) {
-  if (rfc3339.size() < 16) return rfc3339;
-  return rfc3339.substr(0, 10) + " " + rfc3339.substr(11, 5);
+/// Seconds since the epoch of the API's times ("2026-03-02T14:02:01Z").
+std::optional<std::time_t> seconds_of(const std::string& rfc3339) {
+  std::tm utc{};
+  if (::strptime(rfc3339.c_str(), "%Y-%m-%dT%H:%M:%S", &utc) == nullptr) return std::nullopt;
+  return ::timegm(&utc);
 }
 
+/// "today 14:02", "2026-03-02 14:02": in the user's time zone.
+std::string moment(const std::string& rfc3339) {
+  const auto then = seconds_of(rfc3339);
+  if (!then) return printable(rfc3339);
+  const std::time_t now = std::time(nullptr);
+  std::tm there{}, here{};
+  ::localtime_r(&*then, &there);
+  ::localtime_r(&now, &here);
+  const bool today = there.tm_year == here.tm_year && there.tm_yday == here.tm_yday;
+  std::array<char, 32> text{};
+  const std::size_t length =
+      std::strftime(text.data(), text.size(), today ? "today %H:%M" : "%Y-%m-%d %H:%M", &there);
+  return {text.data(), length};
+}
+
+std::string up_since(const std::string& rfc3339) {
+  const auto then = seconds_of(rfc3339);
+  return then ? "up " + duration_text(std::difftime(std::time(nullptr), *then)) : "";
+}
+
+/// The largest first; what is below a hundredth of them all is not worth its columns.
 std::string parts_text(const Json& object) {
-  std::string out;
+  std::vector<std::pair<std::int64_t, std::string>> parts;
+  std::int64_t sum = 0;
   for (const Json& part : object.value("parts", Json::array())) {
-    if (count_of(part, "bytes") <= 0) continue;
-    out += (out.empty() ? "" : ", ") + printable(text_of(part, "name")) + " " +
-           bytes_text(count_of(part, "bytes"));
+    parts.emplace_back(count_of(part, "bytes"), printable(text_of(part, "name")));
+    sum += parts.back().first;
+  }
+  std::stable_sort(parts.begin(), parts.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::string out;
+  for (const auto& [bytes, name] : parts) {
+    if (bytes <= 0 || bytes < sum / 100) break;
+    out += (out.empty() ? "" : ", ") + name + " " + bytes_text(bytes);
   }
   return out;
 }
@@ -65,7 +100,7 @@ std::string collection_block(const Json& collection, bool named, const Terminal&
     const std::size_t used = kLabelColumns + display_width(tail);
     out += line(
         label,
-        shorten_middle(printable(text_of(folder, "path")),
+        shorten_middle(printable(below_home(text_of(folder, "path"))),
                        terminal.columns > used + 10 ? terminal.columns - used : 10, terminal.utf8) +
             tail,
         terminal);
@@ -105,7 +140,7 @@ std::string job_text(const Json& job, const Terminal& terminal) {
   const std::string root = text_of(job, "root");
   std::string what = text_of(job, "kind") == "build" ? "index" : text_of(job, "kind");
   if (!root.empty())
-    what += " " + shorten_middle(printable(root), terminal.columns / 2, terminal.utf8);
+    what += " " + shorten_middle(printable(below_home(root)), terminal.columns / 2, terminal.utf8);
   std::string state = text_of(job, "state");
   const std::string at = text_of(job, "finished_at").empty() ? text_of(job, "started_at")
                                                              : text_of(job, "finished_at");
@@ -136,13 +171,13 @@ std::string render_status(const Json& status, const Terminal& terminal) {
   const std::size_t used =
       kLabelColumns + display_width(where) + std::min<std::size_t>(display_width(disk_parts), 30);
   where +=
-      shorten_middle(printable(text_of(status, "data_dir")),
+      shorten_middle(printable(below_home(text_of(status, "data_dir"))),
                      terminal.columns > used + 12 ? terminal.columns - used : 12, terminal.utf8);
   out += line("disk", where + (disk_parts.empty() ? "" : ": " + disk_parts), terminal);
   if (status.contains("server") && status["server"].is_object()) {
     const Json& server = status["server"];
     std::vector<std::string> parts{text_of(server, "address"),
-                                   "since " + moment(text_of(server, "started_at")),
+                                   up_since(text_of(server, "started_at")),
                                    counted(count_of(server, "searches"), "search", "searches")};
     if (server.contains("search_median_ms") && server["search_median_ms"].is_number()) {
       parts.push_back("median " + ms_text(number_of(server, "search_median_ms")) + " ms");

@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
+#include <string_view>
 #include <vector>
 
 namespace similis::cli {
@@ -202,6 +204,20 @@ std::string ms_text(double ms) {
   std::array<char, 32> out{};
   std::snprintf(out.data(), out.size(), "%.1f", ms);
   return out.data();
+}
+
+std::string command_name() {
+  const char* launcher = std::getenv("SIMILIS_COMMAND");
+  return launcher == nullptr || *launcher == '\0' ? "similis" : printable(launcher);
+}
+
+std::string below_home(const std::string& path) {
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || *home != '/' || std::string_view(home) == "/") return path;
+  const std::string_view folder(home);
+  const bool is_below =
+      path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
+  return is_below ? "~" + path.substr(folder.size()) : path;
 }
 
 std::string counted(std::int64_t number, std::string_view one, std::string_view many) {

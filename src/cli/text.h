@@ -35,5 +35,9 @@ std::string duration_text(double seconds);
 std::string ms_text(double ms);
 /// "1 picture", "8,674 pictures".
 std::string counted(std::int64_t number, std::string_view one, std::string_view many);
+/// How the user calls this program, for lines to copy: the launcher's name, else "similis".
+std::string command_name();
+/// A folder of the user's own as a shell would take it: "~/Pictures".
+std::string below_home(const std::string& path);
 
 }  // namespace similis::cli

@@ -18,10 +18,10 @@ namespace {
 
 constexpr std::uint64_t kFileBytesMax = 1 << 20;
 /// Variables that are no keys: where files are, before there is a configuration; the kernels to
-/// use; set-up and tests.
-constexpr std::array<std::string_view, 7> kOtherVariables = {
+/// use; set-up and tests; how the user calls the program.
+constexpr std::array<std::string_view, 8> kOtherVariables = {
     "SIMILIS_CONFIG",    "SIMILIS_SHARE_DIR",    "SIMILIS_MODELS_DIR", "SIMILIS_SIMD",
-    "SIMILIS_CACHE_DIR", "SIMILIS_OPENVINO_DIR", "SIMILIS_SHARED_DIR"};
+    "SIMILIS_CACHE_DIR", "SIMILIS_OPENVINO_DIR", "SIMILIS_SHARED_DIR", "SIMILIS_COMMAND"};
 
 using Environment = std::map<std::string, std::string, std::less<>>;
 

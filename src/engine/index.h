@@ -30,7 +30,7 @@ struct SnapshotState;
 
 /// What a score means; higher is better in each. The metric belongs to the index.
 enum class Metric : std::uint8_t {
-  cosine = 1,         // rows are normalised when stored; a zero vector scores 0 against everything
+  cosine = 1,         // in [-1, 1]; rows are normalised when stored; a zero vector scores 0
   inner_product = 2,  // rows as given
   l2 = 3,             // minus the squared Euclidean distance
 };

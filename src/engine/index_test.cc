@@ -176,6 +176,28 @@ TEST_F(IndexTest, RefusesWhatItCannotHold) {
       ErrorCode::invalid_argument);
 }
 
+TEST_F(IndexTest, ACosineStaysWithinOne) {
+  constexpr std::uint32_t kDimensions = 96;
+  auto index = make({kDimensions, Metric::cosine, IndexKind::flat});
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal;
+  std::vector<std::vector<float>> vectors(64, std::vector<float>(kDimensions));
+  std::uint64_t id = 0;
+  for (auto& vector : vectors) {
+    for (float& v : vector) v = normal(random);
+    const Row row{++id, vector, {}};
+    ASSERT_TRUE(index->upsert({&row, 1}, {}).ok());
+  }
+  for (auto& vector : vectors) {
+    const auto near = index->search(vector, {.k = 1, .filter = {}, .call = {}});
+    EXPECT_LE(near->hits[0][0].score, 1.0F);
+    EXPECT_GT(near->hits[0][0].score, 0.999F);
+    for (float& v : vector) v = -v;
+    const auto far = index->search(vector, {.k = 64, .filter = {}, .call = {}});
+    EXPECT_GE(far->hits[0].back().score, -1.0F);
+  }
+}
+
 TEST_F(IndexTest, OpensOnceAtATimeAndOnlyWhereAnIndexIs) {
   EXPECT_EQ(Index::open(folder_.path() / "index", {}).error().code, ErrorCode::not_found);
   EXPECT_EQ(Index::open(folder_.path(), {}).error().code, ErrorCode::not_found);

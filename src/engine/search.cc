@@ -97,6 +97,11 @@ class FlatSearch {
     TRY(std::move(status_));
     SearchAnswer answer;
     for (auto& top : merged_) answer.hits.push_back(top.take());
+    if (shape_.metric == Metric::cosine) {
+      // Halves of a vector's components make it a little longer or shorter than one.
+      for (auto& hits : answer.hits)
+        for (auto& hit : hits) hit.score = std::clamp(hit.score, -1.0F, 1.0F);
+    }
     answer.reads = counters_.requests;
     answer.bytes_read = counters_.bytes;
     return answer;

@@ -150,9 +150,12 @@ class RouterExchange : public Exchange {
     } else {
       call_.body = std::move(body);
       call_.ctx.cancel = std::move(cancel);
-      const bool is_upload = route_ && route_->body == BodyKind::upload;
-      call_.ctx = call_.ctx.with_timeout(is_upload ? deps_.options.upload_timeout
-                                                   : deps_.options.request_timeout);
+      // The process's own command takes the time it takes: its user sees it run, and can stop it.
+      if (call_.head.via != Via::in_process) {
+        const bool is_upload = route_ && route_->body == BodyKind::upload;
+        call_.ctx = call_.ctx.with_timeout(is_upload ? deps_.options.upload_timeout
+                                                     : deps_.options.request_timeout);
+      }
       auto answered = answer();
       response = answered.ok() ? std::move(answered).value() : error_response(answered.error(), 0);
     }

@@ -1,7 +1,6 @@
 #include "http/secrets.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <unistd.h>
 
 #include <array>
@@ -9,6 +8,7 @@
 #include <span>
 
 #include "base/hex.h"
+#include "core/sha256.h"
 
 namespace similis::http {
 
@@ -27,14 +27,9 @@ std::array<unsigned char, N> random_bytes() {
 }  // namespace
 
 ContentHash hash_of(std::string_view text) {
-  ContentHash hash{};
-  unsigned int length = 0;
-  if (EVP_Digest(text.data(), text.size(), reinterpret_cast<unsigned char*>(hash.data()), &length,
-                 EVP_sha256(), nullptr) != 1 ||
-      length != hash.size()) {
-    std::abort();  // OpenSSL without SHA-256
-  }
-  return hash;
+  auto hash = sha256(text);
+  if (!hash.ok()) std::abort();  // OpenSSL without SHA-256
+  return *hash;
 }
 
 bool equal_in_constant_time(std::string_view a, std::string_view b) {

@@ -5,7 +5,8 @@
 #include <sstream>
 
 #include "base/file.h"
-#include "inference/digest.h"
+#include "base/hex.h"
+#include "core/sha256.h"
 #include "inference/toml_reader.h"
 
 namespace similis {
@@ -223,7 +224,8 @@ Status check_hash(const std::filesystem::path& path, std::string_view key, std::
         "`similis models add " + path.parent_path().string() +
             "` computes it and installs the model.");
   }
-  ASSIGN_OR_RETURN(const std::string found, sha256_hex_of_file(path));
+  ASSIGN_OR_RETURN(const ContentHash hash, sha256_of_file(path));
+  const std::string found = to_hex(hash);
   if (stated.empty()) stated = found;
   if (stated != found) {
     return Error(ErrorCode::corruption,
@@ -307,7 +309,8 @@ Result<std::string> model_identity(const ModelCard& card, std::string_view pca_d
            << card.output.pooling.prefix_tokens;
   }
   text << "\npca " << pca_digest << '\n';
-  return sha256_hex(text.str());
+  ASSIGN_OR_RETURN(const ContentHash digest, sha256(text.str()));
+  return to_hex(digest);
 }
 
 Result<ModelFolder> load_model_folder(const std::filesystem::path& folder) {

@@ -4,7 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
-#include "inference/digest.h"
+#include "base/hex.h"
+#include "core/sha256.h"
 #include "inference/test_folder.h"
 
 namespace similis {
@@ -140,7 +141,7 @@ class ModelFolderTest : public testing::Test {
 
   void state_hash() const {
     const std::string line =
-        "[model]\nsha256 = \"" + sha256_hex("not a model, but a file").value() + "\"";
+        "[model]\nsha256 = \"" + to_hex(sha256("not a model, but a file").value()) + "\"";
     folder_.write("card.toml", replaced(kCard, "[model]", line));
   }
 
@@ -155,7 +156,7 @@ TEST_F(ModelFolderTest, WithoutAHashOnlyAddTakesIt) {
 
   const Result<ModelFolder> added = load_new_model_folder(folder_.path());
   ASSERT_TRUE(added.ok()) << added.error().message;
-  EXPECT_EQ(added->card.sha256, sha256_hex("not a model, but a file").value());
+  EXPECT_EQ(added->card.sha256, to_hex(sha256("not a model, but a file").value()));
   EXPECT_THAT(added->labels, testing::ElementsAre("cat", "dog"));
 }
 

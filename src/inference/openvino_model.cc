@@ -11,7 +11,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/nearest.h"
-#include "inference/digest.h"
 #include "inference/output_head.h"
 
 namespace similis {

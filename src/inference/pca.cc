@@ -8,7 +8,8 @@
 
 #include "base/crc32c.h"
 #include "base/file.h"
-#include "inference/digest.h"
+#include "base/hex.h"
+#include "core/sha256.h"
 
 namespace similis {
 namespace {
@@ -73,8 +74,8 @@ Result<Pca> read_pca(const std::filesystem::path& path) {
       if (!std::isfinite(v)) return bad(path, "a value is not finite");
     }
   }
-  ASSIGN_OR_RETURN(pca.digest, sha256_hex(std::string_view(
-                                   reinterpret_cast<const char*>(bytes.data()), bytes.size())));
+  ASSIGN_OR_RETURN(const ContentHash digest, sha256(bytes));
+  pca.digest = to_hex(digest);
   return pca;
 }
 

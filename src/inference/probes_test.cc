@@ -2,7 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "inference/digest.h"
+#include "base/hex.h"
+#include "core/sha256.h"
 
 namespace similis {
 namespace {
@@ -46,7 +47,7 @@ TEST(Probes, AreTheSameEverywhere) {
   }
   // Stored embeddings of probes outlive this build: whoever changes a pixel must count kProbeSet
   // up.
-  EXPECT_EQ(sha256_hex(all).value(),
+  EXPECT_EQ(to_hex(sha256(all).value()),
             "15beb3710f7a99cdc293fbe588fecdb9f0c74ffc407794ae3ea44cc6df978fc1");
   EXPECT_EQ(kProbeSet, 1u);
 }

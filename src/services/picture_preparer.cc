@@ -8,8 +8,8 @@
 #include <cstring>
 
 #include "base/file.h"
+#include "core/sha256.h"
 #include "services/folder_walk.h"
-#include "vision/hashes.h"
 #include "vision/sniff.h"
 #include "worker/decoder.h"
 
@@ -87,7 +87,7 @@ Result<std::optional<PicturePreparer::Prepared>> PicturePreparer::prepare(const 
     return out;
   }
   const std::span<const std::byte> bytes(*file.bytes);
-  ASSIGN_OR_RETURN(picture.facts.content_hash, content_hash(bytes));
+  ASSIGN_OR_RETURN(picture.facts.content_hash, sha256(bytes));
   picture.facts.size_bytes = static_cast<std::int64_t>(bytes.size());
 
   const auto& known = picture.source.known;

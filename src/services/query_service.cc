@@ -6,9 +6,9 @@
 
 #include "base/bytes.h"
 #include "base/hex.h"
+#include "core/sha256.h"
 #include "services/candidates.h"
 #include "services/query_vector.h"
-#include "vision/hashes.h"
 
 namespace similis {
 namespace {
@@ -70,7 +70,7 @@ struct QueryService::Impl {
     key.put_text(query.name);
     key.put_raw(query.vector.data(), query.vector.size() * sizeof(float));
     const std::string bytes = key.take();
-    ASSIGN_OR_RETURN(const ContentHash hash, content_hash(std::as_bytes(std::span(bytes))));
+    ASSIGN_OR_RETURN(const ContentHash hash, sha256(std::as_bytes(std::span(bytes))));
     return to_hex(std::span(hash).first(16));
   }
 

@@ -5,8 +5,8 @@
 
 #include "base/bytes.h"
 #include "base/hex.h"
+#include "core/sha256.h"
 #include "services/stored_file.h"
-#include "vision/hashes.h"
 #include "worker/decoder.h"
 
 namespace similis {
@@ -93,7 +93,7 @@ class Maker {
       return Error(ErrorCode::unsupported_media, "the query picture is empty",
                    "Send a picture's bytes.");
     }
-    ASSIGN_OR_RETURN(const ContentHash hash, content_hash(*picture.bytes));
+    ASSIGN_OR_RETURN(const ContentHash hash, sha256(*picture.bytes));
     ASSIGN_OR_RETURN(QueryVector query, of_bytes(*picture.bytes, hash, picture.name));
     query.name = picture.name;
     query.self_hash = hash;
@@ -107,7 +107,7 @@ class Maker {
       ASSIGN_OR_RETURN(const auto bytes, read_stored_file(ctx_, ports_, row));
       // The file may have changed since it was indexed: the hash is of the bytes that are looked
       // at.
-      ASSIGN_OR_RETURN(const ContentHash hash, content_hash(bytes));
+      ASSIGN_OR_RETURN(const ContentHash hash, sha256(bytes));
       ASSIGN_OR_RETURN(query, of_bytes(bytes, hash, row.name));
     } else {
       ASSIGN_OR_RETURN(query.vector, stored_vector(id));

@@ -1,7 +1,5 @@
 #include "vision/hashes.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -30,17 +28,6 @@ Basis make_basis() {
 }
 
 }  // namespace
-
-Result<ContentHash> content_hash(std::span<const std::byte> bytes) {
-  ContentHash hash{};
-  unsigned size = 0;
-  if (EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(hash.data()), &size,
-                 EVP_sha256(), nullptr) != 1 ||
-      size != hash.size()) {
-    return Error(ErrorCode::internal, "OpenSSL could not compute a SHA-256");
-  }
-  return hash;
-}
 
 std::uint64_t perceptual_hash(std::span<const float, kSide * kSide> luma) {
   static const Basis basis = make_basis();

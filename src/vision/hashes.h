@@ -8,9 +8,6 @@
 
 namespace similis {
 
-/// SHA-256 (FIPS 180-4) of the bytes, by OpenSSL.
-Result<ContentHash> content_hash(std::span<const std::byte> bytes);
-
 /// A 64-bit hash of what a picture looks like; look-alikes (resized, recompressed, lightly edited)
 /// differ in few bits. The DCT hash of C. Zauner, "Implementation and Benchmarking of Perceptual
 /// Image Hash Functions" (2010), section 3.2.1: 32 x 32 luma, DCT-II, the 8 x 8 coefficients of

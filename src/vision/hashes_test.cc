@@ -7,21 +7,11 @@
 #include <cmath>
 #include <numbers>
 #include <random>
-#include <string_view>
 
-#include "base/hex.h"
 #include "vision/resample.h"
 
 namespace similis {
 namespace {
-
-TEST(ContentHash, IsSha256) {  // FIPS 180-4's examples
-  const std::string_view abc = "abc";
-  EXPECT_EQ(to_hex(content_hash(std::as_bytes(std::span(abc))).value()),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  EXPECT_EQ(to_hex(content_hash({}).value()),
-            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-}
 
 // Blocks of random light, the same for every size.
 RgbImage pattern(int width, int height, unsigned seed) {

@@ -12,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "core/sha256.h"
 #include "vision/decode/bmp.h"
 #include "vision/decode/expected_bytes.h"
 #include "vision/decode/jpeg.h"
@@ -234,7 +235,7 @@ Result<DecodedPicture> decode(std::span<const std::byte> bytes, std::string_view
   DecodedPicture picture;
   picture.format = type.format;
   if (request.content_hash) {
-    ASSIGN_OR_RETURN(picture.content_hash, content_hash(bytes));
+    ASSIGN_OR_RETURN(picture.content_hash, sha256(bytes));
   }
   auto opened = open_source(type.format, bytes);
   if (!opened.ok()) return explained(std::move(opened).error(), type.format, bytes, limits);

@@ -19,8 +19,8 @@
 #include <utility>
 
 #include "base/file.h"
+#include "core/sha256.h"
 #include "vision/decode/decode.h"
-#include "vision/hashes.h"
 #include "worker/child/sandbox.h"
 #include "worker/memory_watch.h"
 #include "worker/protocol.h"
@@ -179,7 +179,7 @@ int run_worker(int argc, char** argv, const BeforeDecode& before_decode) {
 
   if (auto status = init_decoder(1); !status.ok()) return fail(status.error().message);
   // OpenSSL reads its configuration at the first hash.
-  if (auto hash = content_hash({}); !hash.ok()) return fail(hash.error().message);
+  if (auto hash = sha256(std::string_view()); !hash.ok()) return fail(hash.error().message);
   g_log_set_default_handler(on_glib_message, nullptr);
   g_log_set_writer_func(on_glib_fields, nullptr, nullptr);
   std::set_new_handler([] { ::_exit(kExitOutOfMemory); });

@@ -1,7 +1,6 @@
 #include "stores/blob/files/file_blob_store.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/hex.h"
+#include "core/sha256.h"
 
 namespace similis {
 namespace {
@@ -48,16 +48,6 @@ const Type* type_of_extension(const std::string& extension) {
   for (const Type& type : kTypes)
     if (extension == type.extension) return &type;
   return nullptr;
-}
-
-Result<ContentHash> sha256(std::span<const std::byte> bytes) {
-  ContentHash out{};
-  unsigned size = 0;
-  if (EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(out.data()), &size,
-                 EVP_sha256(), nullptr) != 1) {
-    return Error(ErrorCode::internal, "SHA-256 failed");
-  }
-  return out;
 }
 
 /// Whole or not at all, but not synced: for what can be made again.
