@@ -20,7 +20,7 @@
 namespace similis::bench {
 namespace {
 
-constexpr const char* kToken = "bench-token";
+constexpr const char* kToken = "bench_token";
 
 /// Unit vectors in clusters, as embeddings lie: a linear map of a few normal factors, with noise.
 class Manifold {

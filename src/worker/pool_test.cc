@@ -247,7 +247,8 @@ TEST(WorkerPool, TheSandboxHolds) {
     auto pool = WorkerPool::start(test_options(1));
     ASSERT_TRUE(pool.ok());
     ASSERT_TRUE(is_picture(decode_bytes(**pool, jpeg())));
-    if (!warnings.empty()) {
+    // Seccomp alone stops all that the probe tries; a kernel without Landlock is no excuse.
+    if (!warnings.empty() && warnings[0].find("seccomp") != std::string::npos) {
       set_log_sink({});
       GTEST_SKIP() << warnings[0];
     }

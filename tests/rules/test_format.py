@@ -1,14 +1,7 @@
-import pathlib
 import subprocess
 import unittest
 
-REPO = pathlib.Path(__file__).resolve().parents[2]
-
-
-def tracked(*patterns):
-    command = ["git", "ls-files", "-z", "--", *patterns]
-    names = subprocess.run(command, cwd=REPO, check=True, capture_output=True, text=True).stdout
-    return [name for name in names.split("\0") if name and (REPO / name).is_file()]
+from tracked_files import REPO, tracked
 
 
 class Format(unittest.TestCase):

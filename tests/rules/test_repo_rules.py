@@ -1,15 +1,7 @@
-import pathlib
-import subprocess
 import unittest
 
 import repo_rules
-
-REPO = pathlib.Path(__file__).resolve().parents[2]
-
-
-def tracked():
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=REPO, check=True, capture_output=True, text=True).stdout
-    return [name for name in names.split("\0") if name and (REPO / name).is_file()]
+from tracked_files import REPO, tracked
 
 
 class RepoRules(unittest.TestCase):

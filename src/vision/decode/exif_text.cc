@@ -7,9 +7,19 @@
 namespace similis {
 namespace {
 
+// libvips writes "VALUE (VALUE AS LIBEXIF SHOWS IT, TYPE, N components, M bytes)". A text stands
+// there twice, so its own parentheses are told from the description's.
+std::size_t description_begin(std::string_view text) {
+  for (std::size_t open = text.find(" ("); open != std::string_view::npos;
+       open = text.find(" (", open + 1)) {
+    const std::string_view value = text.substr(0, open), rest = text.substr(open + 2);
+    if (rest.starts_with(value) && rest.substr(value.size()).starts_with(", ")) return open;
+  }
+  return text.rfind(" (");
+}
+
 std::string_view value_part(std::string_view text) {
-  const std::size_t open = text.rfind(" (");
-  if (open != std::string_view::npos) text = text.substr(0, open);
+  text = text.substr(0, description_begin(text));
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
   while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
   return text;
@@ -34,8 +44,6 @@ bool take_char(std::string_view& text, char c) {
 }  // namespace
 
 std::string exif_string(std::string_view text) {
-  // libexif's description repeats the value, so a value with parentheses of its own is cut at the
-  // wrong place by rfind only if the description has none; it always ends with one.
   std::string out;
   for (const char c : value_part(text)) {
     const auto u = static_cast<unsigned char>(c);

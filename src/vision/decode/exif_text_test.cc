@@ -9,6 +9,10 @@ namespace {
 
 TEST(ExifText, Strings) {
   EXPECT_EQ(exif_string("Canon (Canon, ASCII, 6 components, 6 bytes)"), "Canon");
+  EXPECT_EQ(exif_string("Galaxy S7 (SM-G930F) (Galaxy S7 (SM-G930F), ASCII, 21 components, 21 "
+                        "bytes)"),
+            "Galaxy S7 (SM-G930F)");
+  EXPECT_EQ(exif_string("a (b), c (a (b), c, ASCII, 9 components, 9 bytes)"), "a (b), c");
   EXPECT_EQ(exif_string("  NIKON CORPORATION   "), "NIKON CORPORATION");
   EXPECT_EQ(exif_string("evil\n\x1B[31m"), "evil[31m");
   EXPECT_EQ(exif_string(""), "");
