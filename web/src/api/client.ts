@@ -20,8 +20,14 @@ export class ApiError extends Error {
 /// The server did not answer.
 export class ConnectionError extends Error {}
 
-/// Told after each request whether the server was there.
-export const onReach: { listener: (reached: boolean) => void } = { listener: () => undefined };
+/// What a request came to: no answer, one that asks for a credential, one that let the page in, or one
+/// that tells nothing of that.
+export type Reached = 'no' | 'locked' | 'open' | 'yes';
+
+/// Told after each request.
+export const onReach: { listener: (reached: Reached) => void } = { listener: () => undefined };
+
+const base = '/api/v1';
 
 async function problemOf(response: Response): Promise<Problem> {
   const fallback: Problem = {
@@ -46,10 +52,11 @@ async function send(path: string, init: RequestInit = {}): Promise<Response> {
     response = await fetch(path, { credentials: 'same-origin', ...init });
   } catch (error) {
     if (init.signal?.aborted) throw error;
-    onReach.listener(false);
+    onReach.listener('no');
     throw new ConnectionError('the server does not answer');
   }
-  onReach.listener(true);
+  if (response.status === 401) onReach.listener('locked');
+  else onReach.listener(response.ok && path.startsWith(base) ? 'open' : 'yes');
   if (!response.ok) throw new ApiError(await problemOf(response));
   return response;
 }
@@ -60,7 +67,7 @@ async function json<T>(path: string, init: RequestInit = {}): Promise<T> {
     return (await response.json()) as T;
   } catch (error) {
     if (init.signal?.aborted) throw error;
-    onReach.listener(false);
+    onReach.listener('no');
     throw new ConnectionError('the answer was cut off');
   }
 }
@@ -83,7 +90,6 @@ function query(values: Record<string, string | number | boolean | undefined>): s
   return text ? `?${text}` : '';
 }
 
-const base = '/api/v1';
 const of = (collection: string) => `${base}/collections/${encodeURIComponent(collection)}`;
 
 export const api = {

@@ -1,7 +1,7 @@
 import { computed, shallowReactive, shallowReadonly, watch } from 'vue';
 import { api, ApiError, ConnectionError } from '../api/client';
 import type { Collection, Failure, Job } from '../api/types';
-import { connection, onBack } from './connection';
+import { connection, doubt, onBack } from './connection';
 import { go, route } from './router';
 
 /// Collections, the current one's latest job, and following both. While a job runs its events are
@@ -9,7 +9,6 @@ import { go, route } from './router';
 
 const state = shallowReactive({
   loaded: false,
-  needsKey: false,
   error: null as ApiError | null,
   collections: [] as Collection[],
   job: null as Job | null,
@@ -20,6 +19,7 @@ export const library = shallowReadonly(state);
 
 const pollMs = 5000;
 const pollWhileFillingMs = 2000;
+const pollWhileLockedMs = 15_000; // the way in comes from another tab; coming back here asks at once
 const upToDateMs = 4000;
 
 let timer: number | undefined;
@@ -31,6 +31,9 @@ export const current = computed(() => state.collections.find((c) => c.name === r
 export const isActive = (job: Job) =>
   job.state === 'queued' || job.state === 'running' || job.state === 'paused';
 export const activeJob = computed(() => (state.job && isActive(state.job) ? state.job : null));
+/// The active job has caught up and waits for changes; it shows itself again when they come.
+export const watching = computed(() => activeJob.value !== null && caughtUp(activeJob.value));
+export const busyJob = computed(() => (watching.value ? null : activeJob.value));
 /// The address names a collection that is not there.
 export const unknownCollection = computed(
   () => state.loaded && route.collection !== null && !current.value && state.collections.length > 0,
@@ -39,7 +42,6 @@ export const unknownCollection = computed(
 export async function refresh(): Promise<void> {
   try {
     state.collections = await api.collections();
-    state.needsKey = false;
     state.error = null;
     state.loaded = true;
     chooseCollection();
@@ -47,9 +49,9 @@ export async function refresh(): Promise<void> {
   } catch (error) {
     if (error instanceof ConnectionError) return; // the banner says it
     if (!(error instanceof ApiError)) throw error;
+    if (error.problem.status === 401) return; // connection.locked tells
     state.loaded = true;
-    if (error.problem.status === 401) state.needsKey = true;
-    else state.error = error;
+    state.error = error;
   }
 }
 
@@ -71,18 +73,36 @@ async function refreshJob(): Promise<void> {
   takeJob(builds.find(isActive) ?? builds[0] ?? null);
 }
 
+/// Nothing is left to do: the job has ended well, or it only watches now.
+export function caughtUp(job: Job): boolean {
+  if (job.state === 'done') return true;
+  const { found, done, scanning } = job.counters;
+  return job.state === 'running' && job.options.watch && !scanning && done >= found;
+}
+
+function moved(before: Job, job: Job): boolean {
+  const keys = Object.keys(job.counters) as (keyof Job['counters'])[];
+  return keys.some((key) => job.counters[key] !== before.counters[key]);
+}
+
+function sayUpToDate(): void {
+  state.upToDate = true;
+  window.clearTimeout(upToDateTimer);
+  upToDateTimer = window.setTimeout(() => (state.upToDate = false), upToDateMs);
+}
+
 function takeJob(job: Job | null): void {
   const before = state.job;
-  if (before && job && before.id === job.id && job.version < before.version) return; // late news
+  const same = before !== null && job !== null && before.id === job.id;
+  if (same && job.version < before.version) return; // late news
   state.job = job;
-  if (job && job.state === 'done' && before && before.id === job.id && isActive(before)) {
-    state.upToDate = true;
-    window.clearTimeout(upToDateTimer);
-    upToDateTimer = window.setTimeout(() => (state.upToDate = false), upToDateMs);
+  if (!job || !caughtUp(job)) {
+    state.upToDate = false;
+  } else if (same && isActive(before) && (!caughtUp(before) || moved(before, job))) {
+    sayUpToDate();
     void refresh();
   }
   if (job && isActive(job)) {
-    state.upToDate = false;
     follow(job.id);
   } else {
     unfollow();
@@ -100,12 +120,11 @@ function follow(id: string): void {
   });
   source.addEventListener('error', () => {
     if (events !== source) return;
-    // The stream ends with its job; anything else is a server that went away.
+    // The stream ends with its job; anything else is a server that went away. Where it did not, the
+    // next question follows the job again.
     if (state.job && isActive(state.job)) {
       unfollow();
-      void refresh().then(() => {
-        if (activeJob.value && !connection.lost) follow(activeJob.value.id);
-      });
+      doubt();
     }
   });
 }
@@ -121,10 +140,10 @@ function schedule(): void {
   const filling = activeJob.value !== null || (current.value?.counts.ready ?? 0) === 0;
   timer = window.setTimeout(
     () => {
-      const quiet = document.hidden || connection.lost || state.needsKey;
+      const quiet = document.hidden || connection.lost;
       void (quiet ? Promise.resolve() : refresh()).finally(schedule);
     },
-    filling ? pollWhileFillingMs : pollMs,
+    connection.locked ? pollWhileLockedMs : filling ? pollWhileFillingMs : pollMs,
   );
 }
 
@@ -168,9 +187,7 @@ export function message(error: unknown): string {
 }
 
 export async function signIn(credential: string): Promise<void> {
-  await api.signIn(credential);
-  state.needsKey = false;
-  await refresh();
+  await api.signIn(credential); // all that waits for it hears of it through onBack
 }
 
 export function start(): void {

@@ -26,7 +26,20 @@ function set(next: Place): void {
   Object.assign(place, next);
 }
 
-window.addEventListener('popstate', () => set(read()));
+window.addEventListener('popstate', () => {
+  const next = read();
+  // With a hit opened or closed it is still the same answer: cut-off and order stay as they are now.
+  if (next.detail !== place.detail && sameQuery(next, place)) {
+    next.min = place.min;
+    next.sort = place.sort;
+    history.replaceState(pick(next), '', formatRoute(next));
+  }
+  set(next);
+});
+
+function sameQuery(a: Place, b: Place): boolean {
+  return a.collection === b.collection && a.like === b.like && a.upload === b.upload;
+}
 
 /// Goes to another place: `change` over what is there now. `replace` keeps the history as long as it
 /// is, for what somebody would not want to step back through (a slider).

@@ -3,7 +3,7 @@ import { api, ApiError, ConnectionError } from '../api/client';
 import type { Calibration, Hit, Image, SearchResponse } from '../api/types';
 import { clampCutoff, countAbove } from '../logic/histogram';
 import { notAPicture, notAPictureBytes } from '../logic/media';
-import { connection, onBack } from './connection';
+import { onBack } from './connection';
 import { current } from './library';
 import { go, route } from './router';
 import { addUpload, findUpload, type Upload } from './uploads';
@@ -208,13 +208,22 @@ async function run(query: Query): Promise<void> {
     stop();
     state.phase = 'failed';
     state.trouble = troubleOf(error);
-    if (error instanceof ConnectionError) return; // the pictures stay; it is tried again
+    if (error instanceof ConnectionError || wantsKey(error)) return; // pictures stay; tried again
     state.hits = [];
     state.response = null;
   }
 }
 
+const wantsKey = (error: unknown) => error instanceof ApiError && error.problem.status === 401;
+
 function troubleOf(error: unknown): Trouble {
+  if (wantsKey(error)) {
+    return {
+      what: 'The server does not know this page any more.',
+      todo: 'The search is repeated when it does.',
+      retry: true,
+    };
+  }
   if (error instanceof ApiError) {
     const { detail, hint, status } = error.problem;
     // Sending the same again helps against none of the caller's mistakes.
@@ -321,26 +330,21 @@ export function start(): void {
   watch(() => [route.collection, route.like, route.upload], () => void follow(), {
     immediate: true,
   });
-  watch(() => route.collection, () => (wall.images = []));
   watch(
     () => [wantsMore.value, route.sort],
     () => void loadAllAbove(),
   );
   // The wall fills while pictures are being indexed, and holds still once it is full.
   watch(
-    () => current.value?.counts.ready ?? 0,
-    (ready) => {
+    [() => route.collection, () => current.value?.counts.ready ?? 0],
+    ([collection, ready], [before]) => {
+      if (collection !== before) wall.images = [];
       if (ready > wall.images.length && wall.images.length < wallSize) void shuffle();
     },
     { immediate: true },
   );
   onBack(() => {
     if (state.phase === 'failed' && state.trouble?.retry) retry();
+    if (wall.images.length === 0) void shuffle();
   });
-  watch(
-    () => connection.lost,
-    (lost) => {
-      if (!lost && wall.images.length === 0) void shuffle();
-    },
-  );
 }

@@ -6,6 +6,7 @@ export const ui = reactive({
   jobPanel: false,
   keys: false,
   cutoffSheet: false,
+  signIn: false,
 });
 
 const narrow = window.matchMedia('(max-width: 719px)');

@@ -47,6 +47,16 @@ describe('the bundle', () => {
   });
 });
 
+/// What axe finds in every page that Swagger UI draws.
+const ofSwagger = [
+  'color-contrast',
+  'heading-order', // a level is left out
+  'nested-interactive', // links in the heads of operations
+  'region', // its title is outside its <main>
+  'scrollable-region-focusable', // examples
+  'select-name', // parameters, and examples to choose from
+];
+
 describe('the API page', () => {
   it('shows every operation with its curl, under the same policy', () =>
     inPage({ path: '/docs' }, async ({ page }) => {
@@ -55,9 +65,10 @@ describe('the API page', () => {
         Object.keys(methods).filter((m) => m !== 'parameters'),
       );
       await page.locator('.opblock').first().waitFor();
+      expect((await axe(page)).filter((f) => !ofSwagger.includes(f.id))).toEqual([]);
       expect(await page.locator('.opblock').count()).toBe(operations.length);
       await page.locator('#operations-search-search button').first().click();
       await page.getByText('curl -T cat.jpg -X POST').first().waitFor();
-      expect((await axe(page)).filter((f) => f.id === 'document-title')).toEqual([]);
+      expect((await axe(page)).filter((f) => !ofSwagger.includes(f.id))).toEqual([]);
     }));
 });

@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
 import { failures, job } from '../../mock/server.mjs';
-import { choose, inPage, pictureOf, results, useBrowser } from './harness';
+import { inPage, pictureOf, results, useBrowser } from './harness';
 
 useBrowser();
 
@@ -106,6 +106,29 @@ describe('the detail', () => {
       await page.locator('.detail').waitFor();
     }));
 
+  it('keeps the cut-off and the order set beside it, closed and opened again', () =>
+    inPage({ path: '/c/pictures/like/412?min=0.20' }, async ({ page }) => {
+      await results(page);
+      const address = () => new URL(page.url()).search;
+      await page.locator('.tile-open').first().click();
+      await page.locator('.detail').waitFor();
+      for (let i = 0; i < 5; i++) await page.keyboard.press(']');
+      await page.locator('.sort').getByText('Date').click();
+      await page.locator('.detail').getByRole('button', { name: 'Close' }).click();
+      await page.locator('.detail').waitFor({ state: 'detached' });
+      await expect.poll(address).toBe('?min=0.25&sort=date');
+
+      await page.keyboard.press(']');
+      await page.goForward();
+      await page.locator('.detail').waitFor();
+      expect(address()).toBe('?min=0.26&sort=date');
+      await page.keyboard.press('[');
+      await page.goBack();
+      await page.locator('.detail').waitFor({ state: 'detached' });
+      expect(address()).toBe('?min=0.25&sort=date');
+      expect(await page.locator('#cutoff-field').inputValue()).toBe('0.25');
+    }));
+
   it('leaves room for the grid beside it', () =>
     inPage({ path: '/c/pictures/like/412' }, async ({ page }) => {
       await results(page);
@@ -135,6 +158,41 @@ describe('indexing', () => {
       await page.getByText('Up to date').waitFor();
       await page.getByText('Up to date').waitFor({ state: 'detached', timeout: 8000 });
     }));
+
+  it('that goes on watching shows itself while there is something to do', () => {
+    const watched = (version: number, done: number, found: number) =>
+      job({
+        version,
+        eta_s: null,
+        options: { hidden: false, retry_failed: false, watch: true },
+        counters: { done, found },
+      });
+    return inPage({ before: (mock) => (mock.job = watched(1, 10, 10)) }, async ({ page, mock }) => {
+      await page.locator('.wall .tile').first().waitFor();
+      await expect.poll(() => mock.requests.filter((r) => r.endsWith('/events')).length).toBeGreaterThan(0);
+      const pill = page.locator('.pill');
+      const upToDateThenAway = async () => {
+        await pill.getByText('Up to date').waitFor();
+        await pill.waitFor({ state: 'detached', timeout: 8000 });
+      };
+      expect(await pill.count()).toBe(0); // it had nothing to do when the page came
+      mock.setJob(watched(2, 10, 12));
+      await pill.getByText('Indexing 10 of 12').waitFor();
+      mock.setJob(watched(3, 12, 12));
+      await upToDateThenAway();
+      mock.setJob(watched(4, 13, 13)); // too quick to be seen at work
+      await upToDateThenAway();
+      mock.setJob(watched(5, 13, 13)); // news without any
+      await page.waitForTimeout(500);
+      expect(await pill.count()).toBe(0);
+
+      await page.locator('.collections-button').click();
+      await page.getByRole('button', { name: 'Watching for changes' }).click();
+      await page.getByRole('heading', { name: 'Watching for changes' }).waitFor();
+      await page.getByRole('button', { name: 'Cancel' }).click();
+      await expect.poll(() => mock.job?.state).toBe('cancelled');
+    });
+  });
 
   it('is paused, resumed and cancelled', () =>
     inPage({ before: (mock) => (mock.job = job()) }, async ({ page, mock }) => {
@@ -185,37 +243,6 @@ describe('indexing', () => {
       mock.collections.set('pictures', other);
       await page.locator('.wall .tile').nth(11).waitFor();
       expect(new URL(page.url()).pathname).toBe('/c/pictures');
-    }));
-});
-
-describe('a server that goes away', () => {
-  it('is waited for, and the search goes on when it is back', async () => {
-    await inPage({}, async ({ page, mock, complaints }) => {
-      await page.locator('.wall .tile').first().waitFor();
-      await choose(page, 'first.png', pictureOf(mock, 9));
-      await results(page);
-      await page.route(/\/(api|healthz)/, (route) => route.abort());
-      await choose(page, 'second.png', pictureOf(mock, 10));
-      await page.getByText(/Connection lost\. Trying again in \d+ s/).waitFor();
-      await page.getByText('The server does not answer.').waitFor();
-      expect(await page.locator('.tile').count()).toBeGreaterThan(5);
-      await page.unroute(/\/(api|healthz)/);
-      await page.getByText('Connection lost').waitFor({ state: 'detached', timeout: 15_000 });
-      await results(page);
-      expect(await page.locator('.strip-name').textContent()).toBe('second.png');
-      expect(complaints.every((c) => c.includes('ERR_FAILED'))).toBe(true);
-      complaints.length = 0;
-    });
-  });
-
-  it('asks for a key where one is needed', () =>
-    inPage({ expectStatus: [401], before: (mock) => (mock.key = 'sim_right') }, async ({ page }) => {
-      await page.getByLabel('API key').fill('sim_wrong');
-      await page.getByRole('button', { name: 'Sign in' }).click();
-      await page.getByText('wrong key').waitFor();
-      await page.getByLabel('API key').fill('sim_right');
-      await page.getByRole('button', { name: 'Sign in' }).click();
-      await page.locator('.wall .tile').first().waitFor();
     }));
 });
 

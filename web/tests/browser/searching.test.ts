@@ -36,6 +36,23 @@ describe('a query', () => {
       expect(await page.locator('.strip-name').textContent()).toBe('Pasted picture');
     }));
 
+  it('dropped where there is nothing to search leaves the page as it is', () =>
+    inPage({ before: (mock) => mock.collections.clear() }, async ({ page }) => {
+      await page.getByText('Nothing indexed yet.').waitFor();
+      // The browser shows a dropped file in place of the page, unless it is told not to.
+      const answers = await page.evaluate(() => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File(['x'], 'a.png', { type: 'image/png' }));
+        return (['dragenter', 'dragover', 'drop'] as const).map((name) => {
+          const init = { bubbles: true, cancelable: true, dataTransfer: transfer };
+          return !document.body.dispatchEvent(new DragEvent(name, init));
+        });
+      });
+      expect(answers).toEqual([true, true, true]);
+      expect(await page.locator('.drop').count()).toBe(0);
+      expect(path(page.url())).toBe('/');
+    }));
+
   it('is refused here when it is no picture, and nothing is sent', () =>
     inPage({}, async ({ page, mock }) => {
       await page.locator('.wall .tile').first().waitFor();
@@ -126,6 +143,22 @@ describe('an address', () => {
       expect(await page.getByRole('radio', { name: 'Date' }).isChecked()).toBe(true);
       const scores = await page.locator('ul:not(.below) .score').allTextContents();
       for (const score of scores) expect(Number(score)).toBeGreaterThanOrEqual(0.55);
+    }));
+
+  it('has pictures to start from in each collection, equal in size or not', () =>
+    inPage({}, async ({ page, mock }) => {
+      const { createMock } = await import('../../mock/server.mjs');
+      mock.collections.set('others', createMock({ count: 64 }).collections.get('pictures') ?? []);
+      await page.reload();
+      await page.locator('.wall .tile').nth(39).waitFor({ state: 'attached' });
+      for (const name of ['others', 'pictures']) {
+        await page.locator('.collections-button').click();
+        await page.locator('.collections-row').getByText(name).click();
+        await page.waitForURL(`**/c/${name}`);
+        await page.locator('.wall .tile').nth(39).waitFor({ state: 'attached' });
+        const source = await page.locator('.wall .tile img').first().getAttribute('src');
+        expect(source).toContain(`/collections/${name}/`);
+      }
     }));
 
   it('of a picture that is gone says so', () =>

@@ -171,6 +171,31 @@ const states: State[] = [
     },
   },
   {
+    name: '22-started-anew',
+    setup: { expectStatus: [401] },
+    async reach(page, mock, size) {
+      await page.locator('.wall .tile').first().waitFor();
+      await choose(page, 'beach.png', pictureOf(mock, 9));
+      await results(page);
+      mock.key = 'sim_another';
+      const words = page.getByText(size === 'phone' ? 'Started anew' : 'The server was started anew');
+      await words.waitFor();
+      expect(await words.evaluate((e) => e.scrollWidth - e.clientWidth), 'is cut off').toBe(0);
+      expect(await page.locator('.tile').count()).toBeGreaterThan(5);
+    },
+  },
+  {
+    name: '22-use-a-key',
+    setup: { expectStatus: [401] },
+    dims: true,
+    async reach(page, mock) {
+      await page.locator('.wall .tile-open.loaded').first().waitFor();
+      mock.key = 'sim_another';
+      await page.getByRole('button', { name: 'Use a key' }).click();
+      await seeText(page, 'This server needs a key.');
+    },
+  },
+  {
     name: '23-help',
     dims: true,
     async reach(page) {
