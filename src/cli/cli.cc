@@ -99,7 +99,9 @@ void add_index(CLI::App& root, std::vector<Registered>& commands, Parsed& parsed
   app->add_option("DIR", o.folders, "Folders to index")->required()->type_name("");
   app->add_option("--collection,-c", o.collection, "Collection (SIMILIS_COLLECTION)")
       ->type_name("NAME");
-  app->add_option("--model", o.model, "Model of a new collection")->type_name("NAME");
+  app->add_option("--model", o.model,
+                  "Model of a new collection, with steps if wanted: NAME+grayscale")
+      ->type_name("NAME");
   app->add_flag("--watch", o.watch, "Stay and follow changes");
   app->add_flag("--hidden", o.hidden, "Also files and folders that begin with a dot");
   app->add_flag("--retry-failed", o.retry_failed, "Also files that failed before");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "inference/model_steps.h"
 #include "inference/pooling.h"
 #include "inference/probes.h"
 
@@ -15,11 +16,22 @@ Result<std::shared_ptr<Embedder>> LocalModels::opened(const ModelRegistry::Entry
   return embedder;
 }
 
+Result<std::shared_ptr<Embedder>> LocalModels::opened(const ModelRegistry::Entry& entry,
+                                                      std::string_view steps) {
+  ASSIGN_OR_RETURN(std::shared_ptr<Embedder> embedder, opened(entry));
+  if (steps.empty()) return embedder;
+  ASSIGN_OR_RETURN(ModelFolder folder, load_model_folder(entry.folder));
+  ASSIGN_OR_RETURN(folder, with_steps(std::move(folder), steps));
+  return open_.try_emplace(folder.identity, with_preprocessing_of(folder, std::move(embedder)))
+      .first->second;
+}
+
 Result<std::shared_ptr<Embedder>> LocalModels::load(std::string_view name) {
+  ASSIGN_OR_RETURN(const ModelChoice choice,
+                   parse_model_choice(name.empty() ? options_.default_model : name));
   std::lock_guard lock(mutex_);
-  ASSIGN_OR_RETURN(const ModelRegistry::Entry entry,
-                   registry_.find(name.empty() ? std::string_view(options_.default_model) : name));
-  return opened(entry);
+  ASSIGN_OR_RETURN(const ModelRegistry::Entry entry, registry_.find(choice.name));
+  return opened(entry, choice.steps);
 }
 
 Result<std::shared_ptr<Embedder>> LocalModels::load_identity(std::string_view identity,
@@ -27,7 +39,19 @@ Result<std::shared_ptr<Embedder>> LocalModels::load_identity(std::string_view id
   std::lock_guard lock(mutex_);
   // Asked for with every query: what is open needs no look at the disk.
   if (const auto found = open_.find(identity); found != open_.end()) return found->second;
-  ASSIGN_OR_RETURN(const ModelRegistry::Entry entry, registry_.find_identity(identity, name));
+  ASSIGN_OR_RETURN(const ModelChoice choice, parse_model_choice(name));
+  if (choice.steps.empty()) {
+    ASSIGN_OR_RETURN(const ModelRegistry::Entry entry, registry_.find_identity(identity, name));
+    return opened(entry);
+  }
+  for (const ModelRegistry::Entry& entry : registry_.list()) {
+    if (entry.name != choice.name || !entry.problem.empty()) continue;
+    ASSIGN_OR_RETURN(auto embedder, opened(entry, choice.steps));
+    if (embedder->info().identity == identity) return embedder;
+  }
+  // Says whether the model is missing or has changed.
+  ASSIGN_OR_RETURN(const ModelRegistry::Entry entry,
+                   registry_.find_identity(identity, choice.name));
   return opened(entry);
 }
 

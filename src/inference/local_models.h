@@ -33,16 +33,18 @@ class LocalModels {
     bool loaded = false;
   };
 
-  /// "NAME", "NAME@VERSION", or "" for the default. Errors as ModelRegistry::load() and
-  /// open_openvino().
+  /// "NAME", "NAME@VERSION", either with steps of preprocessing (model_steps.h), or "" for the
+  /// default. Errors as parse_model_choice(), ModelRegistry::find() and open_openvino().
   Result<std::shared_ptr<Embedder>> load(std::string_view name);
   /// Errors likewise.
   Result<std::shared_ptr<Embedder>> load_identity(std::string_view identity, std::string_view name);
   std::vector<Listed> list();
 
  private:
-  /// Under the mutex.
+  /// Both under the mutex.
   Result<std::shared_ptr<Embedder>> opened(const ModelRegistry::Entry& entry);
+  Result<std::shared_ptr<Embedder>> opened(const ModelRegistry::Entry& entry,
+                                           std::string_view steps);
 
   const LocalModelsOptions options_;
   const ModelRegistry registry_;

@@ -179,6 +179,37 @@ TEST_F(ModelRegistryTest, LocalModelsKeepWhatTheyOpened) {
   EXPECT_EQ(models.load("nothing").error().code, ErrorCode::not_found);
 }
 
+TEST_F(ModelRegistryTest, ACollectionMayAddStepsOfPreprocessing) {
+  ASSERT_TRUE(add("tiny", "1.0").ok());
+  LocalModelsOptions options;
+  options.roots = {root()};
+  options.default_model = "tiny";
+  std::string identity;
+  {
+    LocalModels models(options);
+    const auto plain = models.load("tiny").value();
+    const auto gray = models.load("tiny@1.0+jpeg75+grayscale").value();
+    EXPECT_EQ(gray->info().name, "tiny+grayscale+jpeg75");
+    EXPECT_EQ(gray->info().version, "1.0");
+    EXPECT_TRUE(gray->info().preprocess.grayscale);
+    EXPECT_FALSE(gray->info().preprocess.denoise);
+    EXPECT_EQ(gray->info().preprocess.jpeg_quality, 75);
+    EXPECT_NE(gray->info().identity, plain->info().identity);
+    EXPECT_EQ(models.load("tiny+grayscale+jpeg75").value(), gray);
+    EXPECT_EQ(models.load("tiny").value(), plain);
+    for (const char* bad : {"tiny+", "tiny+blur", "tiny+jpeg", "tiny+jpeg0", "tiny+jpeg101",
+                            "tiny+grayscale+grayscale", "tiny+jpeg7x"})
+      EXPECT_EQ(models.load(bad).error().code, ErrorCode::invalid_argument) << bad;
+    EXPECT_EQ(models.load("none+denoise").error().code, ErrorCode::not_found);
+    identity = gray->info().identity;
+  }
+  LocalModels later(options);
+  EXPECT_EQ(later.load_identity(identity, "tiny+grayscale+jpeg75").value()->info().identity,
+            identity);
+  EXPECT_EQ(LocalModels(options).load_identity(identity, "tiny+denoise").error().code,
+            ErrorCode::not_found);
+}
+
 TEST(ModelRoots, FollowTheEnvironment) {
   ::unsetenv("SIMILIS_MODELS_DIR");
   ::unsetenv("SIMILIS_SHARE_DIR");
