@@ -1,5 +1,5 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
@@ -14,10 +14,10 @@ const binary = process.env['SIMILIS'] ?? '';
 const home = mkdtempSync(join(tmpdir(), 'similis-real-'));
 const data = join(home, 'data');
 const pictures = join(home, 'pictures');
+// No settings but those of this test.
+const env = { ...process.env, XDG_CONFIG_HOME: home, SIMILIS_COMMAND: '' };
 let server: ChildProcess | null = null;
 let address = '';
-
-useBrowser();
 
 function draw(folder: string, first: number, count: number): void {
   mkdirSync(folder, { recursive: true });
@@ -27,13 +27,16 @@ function draw(folder: string, first: number, count: number): void {
 }
 
 function similis(...args: string[]): string {
-  const run = spawnSync(binary, [...args, '--data-dir', data], { encoding: 'utf8' });
+  const options = { encoding: 'utf8', env, timeout: 90_000, killSignal: 'SIGKILL' } as const;
+  const run = spawnSync(binary, [...args, '--data-dir', data], options);
   expect(run.status, run.stderr).toBe(0);
   return run.stdout;
 }
 
-async function serve(): Promise<void> {
-  const child = spawn(binary, ['serve', '--listen', '127.0.0.1:8571', '--data-dir', data]);
+/// Port 0: whichever is free. However this process ends, the server ends with it.
+async function serve(port = '0'): Promise<void> {
+  const command = [binary, 'serve', '--listen', `127.0.0.1:${port}`, '--data-dir', data];
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...command], { env });
   server = child;
   address = await new Promise<string>((done, fail) => {
     let text = '';
@@ -43,21 +46,42 @@ async function serve(): Promise<void> {
       if (found) done(found);
     });
     child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    child.on('error', fail);
     child.on('exit', () => fail(new Error(`the server ended: ${text}`)));
+  });
+}
+
+function childrenOf(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((thread) => {
+    try {
+      const ids = readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8');
+      return ids.split(' ').filter((id) => id !== '');
+    } catch (error) {
+      if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return []; // it ended
+      throw error;
+    }
   });
 }
 
 async function stop(): Promise<void> {
   const child = server;
   server = null;
-  if (!child || child.exitCode !== null) return;
+  if (!child?.pid || child.exitCode !== null || child.signalCode !== null) return;
+  const workers = childrenOf(child.pid);
   const ended = new Promise((done) => child.on('exit', done));
   child.kill('SIGINT');
+  const late = setTimeout(() => child.kill('SIGKILL'), 20_000);
   await ended;
+  clearTimeout(late);
+  expect(child.signalCode, 'the server ends by itself').toBe(null);
+  expect(child.exitCode).toBe(0);
+  expect(workers.filter((id) => existsSync(`/proc/${id}`)), 'and so do its workers').toEqual([]);
 }
 
 beforeAll(async () => {
-  if (!binary) throw new Error('SIMILIS names no binary: SIMILIS=build/release/similis npm run test:real');
+  if (!existsSync(binary)) {
+    throw new Error(`SIMILIS names no binary (“${binary}”): SIMILIS=../build/release/similis npm run test:real`);
+  }
   draw(join(pictures, 'hills'), 0, 24);
   const whole = drawPicture(256, 192, 0, seeded(1));
   writeFileSync(join(pictures, 'broken.png'), whole.subarray(0, whole.length / 2));
@@ -66,9 +90,14 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await stop();
-  rmSync(home, { recursive: true, force: true });
+  try {
+    await stop();
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
 });
+
+useBrowser(); // after these: its own clearing-up then comes first, whatever becomes of theirs
 
 async function visit(body: (page: Page) => Promise<void>): Promise<void> {
   const { page, complaints } = await openPage('desktop', 'light', new URL(address).origin, []);
@@ -139,13 +168,28 @@ describe('the page over the server', () => {
       await page.locator('#operations-search-search').waitFor();
     }));
 
-  it('says when the server is gone', async () => {
-    const { page } = await openPage('desktop', 'light', new URL(address).origin, []);
-    await page.goto(address);
-    await page.locator('.wall .tile').first().waitFor();
-    await stop();
-    await page.getByText('Connection lost').waitFor({ timeout: 20_000 });
-    expect(await page.locator('.wall .tile').count()).toBeGreaterThan(20);
-    await page.close();
+  it('keeps its pictures while the server is away, and until it may go on with one started anew', async () => {
+    const { origin, port } = new URL(address);
+    const { page } = await openPage('desktop', 'light', origin, []);
+    try {
+      await page.goto(address);
+      await page.locator('.wall .tile-open.loaded').first().waitFor();
+      const tiles = await page.locator('.wall .tile').count();
+      expect(tiles).toBeGreaterThan(20);
+      expect(childrenOf(server?.pid ?? 0), 'decode workers').not.toEqual([]);
+      await stop();
+      await page.getByText('Connection lost').waitFor();
+      expect(await page.locator('.wall .tile').count()).toBe(tiles);
+
+      await serve(port);
+      await page.getByText('The server was started anew: open the address it printed.').waitFor();
+      expect(await page.locator('.wall .tile').count()).toBe(tiles);
+      await visit((other) => other.locator('.wall .tile').first().waitFor());
+      await page.locator('.lost').waitFor({ state: 'detached' });
+      await choose(page, 'mine.png', drawPicture(256, 192, 3, seeded(3)));
+      await results(page);
+    } finally {
+      await page.close();
+    }
   });
 });
