@@ -63,7 +63,8 @@ class OwnedTransport final : public Transport {
   static Result<std::unique_ptr<Transport>> make(const Settings& settings) {
     ASSIGN_OR_RETURN(
         auto system,
-        System::open(settings, {.version = kVersion, .start_token = {}, .web_folder = {}}));
+        System::open(settings,
+                     {.version = kVersion, .command = {}, .start_token = {}, .web_folder = {}}));
     http::ServerOptions options;
     options.unix_socket = socket_path(settings.data_dir);
     ASSIGN_OR_RETURN(auto server, http::Server::listen(options, system->router()));
@@ -171,9 +172,10 @@ Status serve(const cli::GlobalOptions& options, const cli::ServeOptions& serve_o
   std::filesystem::path web = share_folder() / "web";
   std::error_code error;
   if (!std::filesystem::exists(web / "index.html", error)) web.clear();
-  ASSIGN_OR_RETURN(
-      auto system,
-      System::open(settings, {.version = kVersion, .start_token = token, .web_folder = web}));
+  ASSIGN_OR_RETURN(auto system, System::open(settings, {.version = kVersion,
+                                                        .command = cli::command_name(),
+                                                        .start_token = token,
+                                                        .web_folder = web}));
   ASSIGN_OR_RETURN(const auto keys, system->metadata().list_keys(Context{}));
   http::ServerOptions server_options;
   server_options.listen = address;

@@ -98,6 +98,7 @@ Result<std::unique_ptr<System>> System::open(const Settings& settings, SystemOpt
 
   http::RouterOptions router;
   router.version = system->options_.version;
+  router.command = system->options_.command;
   router.allow_hosts = settings.server.allow_hosts;
   for (const std::string& root : settings.server.allowed_roots)
     router.index_roots.emplace_back(root);

@@ -17,6 +17,7 @@ namespace similis {
 
 struct SystemOptions {
   std::string version;
+  std::string command;               // how the program is called, for lines to copy
   std::string start_token;           // "": API keys only
   std::filesystem::path web_folder;  // the built page; "": none
 };

@@ -75,8 +75,12 @@ Result<Response> get_status(Deps& deps, Call& call) {
   doc.memory = std::move(system.memory);
   doc.disk = std::move(system.disk);
   if (!deps.address.empty()) {
-    doc.server = wire::ServerDoc{deps.address, deps.started_at, deps.metrics.searches(),
+    doc.server = wire::ServerDoc{deps.address,
+                                 {},
+                                 deps.started_at,
+                                 deps.metrics.searches(),
                                  deps.metrics.search_median_ms()};
+    if (call.permissions.see_paths) doc.server->command = deps.options.command;
   }
   ASSIGN_OR_RETURN(const auto jobs, deps.services.jobs.list(call.ctx, 1));
   if (!jobs.empty()) doc.last_job = job_doc(jobs.front(), call.permissions);

@@ -55,6 +55,7 @@ struct RouterServices {
 
 struct RouterOptions {
   std::string version;
+  std::string command;                   // how the program is called, for lines to copy
   std::vector<std::string> allow_hosts;  // server.allow_hosts
   std::vector<std::filesystem::path>
       index_roots;                              // server.allowed_roots: folders indexable over TCP

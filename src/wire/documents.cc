@@ -331,6 +331,7 @@ void describe(A& a, X& x) {
 template <typename A, Of<ServerDoc> X>
 void describe(A& a, X& x) {
   a.field("address", x.address);
+  a.optional("command", x.command);
   a.time("started_at", x.started_at);
   a.field("searches", x.searches);
   a.nullable("search_median_ms", x.search_median_ms);

@@ -274,6 +274,7 @@ struct DiskDoc {
 
 struct ServerDoc {
   std::string address;
+  std::optional<std::string> command;  // how the program is called; by permission
   UnixSeconds started_at = 0;
   std::int64_t searches = 0;
   std::optional<double> search_median_ms;

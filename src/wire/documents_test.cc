@@ -98,7 +98,7 @@ TEST(StatusDoc, ComesBack) {
   status.collections[0].model = ModelRefDoc{"m", "1", 8, "f32", {0.6, 0.4, {{"strong", 0.7}}}};
   status.collections[0].folders.resize(1);
   status.memory.parts = {{"model", 5}};
-  status.server = ServerDoc{"http://127.0.0.1:8420", 7, 3, 9.1};
+  status.server = ServerDoc{"http://127.0.0.1:8420", "./similis", 7, 3, 9.1};
   status.last_job = JobDoc{};
   status.last_job->id = 3;
   const auto again = read_status(to_json(status));

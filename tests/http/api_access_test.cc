@@ -134,6 +134,8 @@ TEST_F(AccessTest, PathsAreShownByPermission) {
     EXPECT_THAT(hidden.body, Not(HasSubstr("/data/of"))) << target;
     EXPECT_THAT(get(target).body, HasSubstr(root_)) << target;
   }
+  EXPECT_FALSE(as(key, "GET", "/api/v1/status").json["server"].contains("command"));
+  EXPECT_TRUE(get("/api/v1/status").json["server"].contains("command"));
   const Answer image = as(key, "GET", "/api/v1/collections/pictures/images");
   EXPECT_EQ(image.json["images"][0]["folder"], "secret trips");
   EXPECT_FALSE(image.json["images"][0].contains("path"));

@@ -54,6 +54,7 @@ ApiTest::ApiTest() {
   library_ = std::make_unique<LibraryService>(*api_ports_);
   keys_ = std::make_unique<StoreKeyRing>(*metadata_);
   options_.version = "1.2.3";
+  options_.command = "./launcher";
   options_.start_token = kToken;
   options_.allow_hosts = {"photos.home"};
   options_.index_roots = {root_};

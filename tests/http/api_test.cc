@@ -384,6 +384,7 @@ TEST_F(ApiWithPictures, TellsItsStatus) {
   EXPECT_EQ(collection["index"]["vectors"], 3);
   EXPECT_EQ(status.json["memory"]["parts"][0], Json::parse(R"({"name":"model","bytes":200})"));
   EXPECT_EQ(status.json["server"]["address"], "http://127.0.0.1:8420");
+  EXPECT_EQ(status.json["server"]["command"], "./launcher");
   EXPECT_EQ(status.json["server"]["searches"], 1);
   EXPECT_GT(status.json["server"]["search_median_ms"], 0);
   EXPECT_EQ(status.json["last_job"]["state"], "done");

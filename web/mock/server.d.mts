@@ -15,6 +15,7 @@ export interface Mock {
   searchDelayMs: number;
   searchProblem: [number, string, string, string?] | null;
   key: string | null;
+  command: string | null;
   requests: string[];
   url: string;
   setJob(job: Job | null): void;

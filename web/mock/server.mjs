@@ -55,6 +55,7 @@ export function createMock({ folder = null, count = 200, page = dist } = {}) {
     searchDelayMs: 0,
     searchProblem: null, // [status, code, detail, hint]
     key: null, // a credential that is asked for
+    command: 'similis', // how the program is called; null: this caller may not know
     requests: [],
     server: null,
     url: '',
@@ -237,6 +238,24 @@ export function createMock({ folder = null, count = 200, page = dist } = {}) {
     }
     if (mock.key && !(request.headers.cookie ?? '').includes(`similis_session=${mock.key}`)) {
       throw new Problem(401, 'unauthenticated', 'this needs a credential', 'open the printed address');
+    }
+    if (parts[0] === 'status') {
+      const share = (name, bytes) => ({ name, bytes });
+      return json(200, {
+        version: '0.1.0',
+        data_dir: '/home/ada/.local/share/similis',
+        collections: [...mock.collections.keys()].sort().map(collection),
+        memory: { used_bytes: 327155712, limit_bytes: 1073741824, parts: [share('model', 146800640)] },
+        disk: { used_bytes: 134217728, free_bytes: 83751862272, parts: [share('thumbs', 63963136)] },
+        server: {
+          address: mock.url,
+          ...(mock.command === null ? {} : { command: mock.command }),
+          started_at: '2026-03-02T11:05:00Z',
+          searches: 41,
+          search_median_ms: 9.1,
+        },
+        last_job: mock.job,
+      });
     }
     if (parts[0] === 'collections' && parts.length === 1) {
       return json(200, { collections: [...mock.collections.keys()].sort().map(collection) });

@@ -5,6 +5,7 @@ import type {
   Job,
   Problem,
   SearchResponse,
+  ServerStatus,
 } from './types';
 
 /// The server answered and said no.
@@ -96,6 +97,8 @@ export const api = {
   health: () => send('/healthz'),
 
   signIn: (credential: string) => send(`${base}/session`, withBody({ credential })),
+
+  server: async () => (await json<{ server: ServerStatus | null }>(`${base}/status`)).server,
 
   collections: async () =>
     (await json<{ collections: Collection[] }>(`${base}/collections`)).collections,

@@ -48,6 +48,11 @@ export interface Hit extends Image {
   above_cutoff: boolean;
 }
 
+export interface ServerStatus {
+  /// How the program is called where it runs; not for everybody.
+  command?: string;
+}
+
 export interface ImagePage {
   images: readonly Image[];
   next_cursor: string | null;

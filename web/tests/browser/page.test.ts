@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
-import { failures, job } from '../../mock/server.mjs';
+import { failures, job, type Mock } from '../../mock/server.mjs';
 import { inPage, pictureOf, results, useBrowser } from './harness';
 
 useBrowser();
@@ -148,6 +148,11 @@ describe('the detail', () => {
     }));
 });
 
+function empty(mock: Mock, command: string | null): void {
+  mock.collections.clear();
+  mock.command = command;
+}
+
 describe('indexing', () => {
   it('is followed to its end', () =>
     inPage({ before: (mock) => (mock.job = job()) }, async ({ page, mock }) => {
@@ -233,11 +238,17 @@ describe('indexing', () => {
       },
     ));
 
+  it('begins by a command that names the program as far as it is known', () =>
+    inPage({ before: (mock) => empty(mock, null) }, async ({ page, mock }) => {
+      await expect.poll(() => mock.requests.includes('GET /api/v1/status')).toBe(true);
+      expect(await page.locator('.none code').textContent()).toBe('similis index ~/Pictures');
+    }));
+
   it('fills an empty page by itself', () =>
-    inPage({ before: (mock) => mock.collections.clear() }, async ({ page, mock }) => {
-      await page.getByText('Nothing indexed yet.').waitFor();
+    inPage({ before: (mock) => empty(mock, './similis') }, async ({ page, mock }) => {
+      await page.getByText('./similis index ~/Pictures').waitFor();
       await page.getByRole('button', { name: 'Copy the command' }).click();
-      expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('similis index ~/Pictures');
+      expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('./similis index ~/Pictures');
       const { createMock } = await import('../../mock/server.mjs');
       const other = createMock({ count: 12 }).collections.get('pictures') ?? [];
       mock.collections.set('pictures', other);

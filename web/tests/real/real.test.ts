@@ -15,7 +15,7 @@ const home = mkdtempSync(join(tmpdir(), 'similis-real-'));
 const data = join(home, 'data');
 const pictures = join(home, 'pictures');
 // No settings but those of this test.
-const env = { ...process.env, XDG_CONFIG_HOME: home, SIMILIS_COMMAND: '' };
+const env = { ...process.env, XDG_CONFIG_HOME: home, SIMILIS_COMMAND: './launcher' };
 let server: ChildProcess | null = null;
 let address = '';
 
@@ -160,6 +160,14 @@ describe('the page over the server', () => {
       await expect
         .poll(() => page.locator('.collections-button').textContent(), { timeout: 20_000 })
         .toContain('32');
+    }));
+
+  it('tells how the program is called, for lines to copy', () =>
+    visit(async (page) => {
+      const status = (await page.evaluate(async () => (await fetch('/api/v1/status')).json())) as {
+        server: { command: string };
+      };
+      expect(status.server.command).toBe('./launcher');
     }));
 
   it('serves the API page', () =>

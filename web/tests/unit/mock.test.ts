@@ -71,6 +71,13 @@ describe('the mock answers as the API is described', () => {
     check('/api/v1/collections/{collection}/images', 'get', 404, missing.body);
   });
 
+  it('its status', async () => {
+    for (const command of ['./similis', null]) {
+      mock.command = command;
+      check('/api/v1/status', 'get', 200, (await get('/api/v1/status')).body);
+    }
+  });
+
   it('searches, by what is stored, by bytes, and page by page', async () => {
     const path = '/api/v1/collections/pictures/search';
     const schema = '/api/v1/collections/{collection}/search';

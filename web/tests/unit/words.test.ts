@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bytes, day, duration, middle, milliseconds, number, plain, plural } from '../../src/logic/format';
+import { bytes, day, duration, middle, milliseconds, number, plain, plural, shellWord } from '../../src/logic/format';
 import { notAPicture, notAPictureBytes } from '../../src/logic/media';
 
 describe('figures', () => {
@@ -34,6 +34,15 @@ describe('names', () => {
     expect(plain('invoice\u202egnp.exe')).toBe('invoice\\u202egnp.exe');
     expect(plain('a\nb\u0007')).toBe('a\\u000ab\\u0007');
     expect(plain('Łódź 東京 🏖.jpg')).toBe('Łódź 東京 🏖.jpg');
+  });
+});
+
+describe('a word for the shell', () => {
+  it('is quoted where it has to be', () => {
+    expect(shellWord('./similis')).toBe('./similis');
+    expect(shellWord('/home/ada/my pictures/similis')).toBe("'/home/ada/my pictures/similis'");
+    expect(shellWord("it's; rm -rf $HOME")).toBe("'it'\\''s; rm -rf $HOME'");
+    expect(shellWord('')).toBe("''");
   });
 });
 
