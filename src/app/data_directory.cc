@@ -7,7 +7,10 @@
 
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <string>
+#include <string_view>
+#include <thread>
 
 namespace similis {
 namespace {
@@ -16,18 +19,36 @@ std::filesystem::path lock_path(const std::filesystem::path& path) {
   return path / "lock";
 }
 
-/// The pid a lock file names: its first word. 0 when there is none.
-pid_t named_holder(int fd) {
+constexpr std::string_view kServerWord = " serve";
+/// Whoever asks who holds the lock has it for microseconds: that must not look like a holder.
+constexpr int kLockTries = 30;
+constexpr std::chrono::milliseconds kLockTryEvery{10};
+
+/// What a lock file says: "PID" or "PID serve".
+LockHolder named_holder(int fd) {
   char text[32] = {};
   const ssize_t n = ::pread(fd, text, sizeof text - 1, 0);
-  pid_t pid = 0;
-  if (n > 0) std::from_chars(text, text + n, pid);
-  return pid;
+  LockHolder out;
+  if (n <= 0) return out;
+  const auto end = std::from_chars(text, text + n, out.pid).ptr;
+  out.serves =
+      std::string_view(end, static_cast<std::size_t>(text + n - end)).starts_with(kServerWord);
+  return out;
+}
+
+/// False when another process holds it.
+Result<bool> try_lock(const File& file, const std::filesystem::path& path) {
+  for (int i = 0; i < kLockTries; ++i) {
+    if (::flock(file.fd(), LOCK_EX | LOCK_NB) == 0) return true;
+    if (errno != EWOULDBLOCK) return errno_error(errno, "lock", path.native());
+    std::this_thread::sleep_for(kLockTryEvery);
+  }
+  return false;
 }
 
 }  // namespace
 
-Result<DataDirectory> DataDirectory::lock(const std::filesystem::path& path) {
+Result<DataDirectory> DataDirectory::lock(const std::filesystem::path& path, HolderKind kind) {
   TRY(make_directories(path));
   struct stat info{};
   if (::stat(path.c_str(), &info) != 0) return errno_error(errno, "stat", path.native());
@@ -40,23 +61,25 @@ Result<DataDirectory> DataDirectory::lock(const std::filesystem::path& path) {
     return errno_error(errno, "make private", path.native());
   }
   ASSIGN_OR_RETURN(File file, File::open(lock_path(path), O_RDWR | O_CREAT));
-  if (::flock(file.fd(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return errno_error(errno, "lock", lock_path(path).native());
+  ASSIGN_OR_RETURN(const bool locked, try_lock(file, lock_path(path)));
+  if (!locked) {
     return Error(ErrorCode::conflict,
                  "the data directory " + path.native() + " is in use by process " +
-                     std::to_string(named_holder(file.fd())),
+                     std::to_string(named_holder(file.fd()).pid),
                  "Wait for it, or stop it; or name another folder with --data-dir.");
   }
-  const std::string text = std::to_string(::getpid()) + "\n";
+  const std::string text = std::to_string(::getpid()) +
+                           std::string(kind == HolderKind::server ? kServerWord : "") + "\n";
   if (::ftruncate(file.fd(), 0) != 0) return errno_error(errno, "write", lock_path(path).native());
   TRY(pwrite_all(file.fd(), std::as_bytes(std::span(text)), 0, lock_path(path).native()));
   return DataDirectory(path, std::move(file));
 }
 
-std::optional<pid_t> lock_holder(const std::filesystem::path& path) {
+std::optional<LockHolder> lock_holder(const std::filesystem::path& path) {
   auto file = File::open(lock_path(path), O_RDWR);
   if (!file.ok()) return std::nullopt;
-  if (::flock(file->fd(), LOCK_EX | LOCK_NB) == 0)
+  // Shared, so that two who ask at once do not take each other for the holder.
+  if (::flock(file->fd(), LOCK_SH | LOCK_NB) == 0)
     return std::nullopt;  // released when the file closes
   return named_holder(file->fd());
 }

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 
@@ -10,12 +11,21 @@
 
 namespace similis {
 
+/// Who holds a data directory: a server, which is there for others, or a command, which answers
+/// others for as long as it lasts.
+enum class HolderKind : std::uint8_t { command, server };
+
+struct LockHolder {
+  pid_t pid = 0;  // 0 when it has not said yet
+  bool serves = false;
+};
+
 /// The one process that works on a data directory. Holding this means holding the lock.
 class DataDirectory {
  public:
   /// Makes the folder (mode 0700) when it is new. conflict when another process holds it: `owner`
   /// names that process. permission_denied when the folder is another user's.
-  static Result<DataDirectory> lock(const std::filesystem::path& path);
+  static Result<DataDirectory> lock(const std::filesystem::path& path, HolderKind kind);
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
@@ -27,7 +37,7 @@ class DataDirectory {
 };
 
 /// The process that holds the lock of `path`; nullopt when nobody does.
-std::optional<pid_t> lock_holder(const std::filesystem::path& path);
+std::optional<LockHolder> lock_holder(const std::filesystem::path& path);
 
 std::filesystem::path socket_path(const std::filesystem::path& data_directory);
 

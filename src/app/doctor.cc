@@ -4,24 +4,38 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <random>
 #include <vector>
 
 #include "app/data_directory.h"
 #include "app/model_store.h"
 #include "app/places.h"
+#include "app/sample_pictures.h"
 #include "app/workers.h"
 #include "base/file.h"
 #include "cli/text.h"
+#include "client/socket_transport.h"
 #include "config/machine.h"
 #include "config/resource_plan.h"
+#include "stores/metadata/sql/sqlite.h"
+#include "stores/vector/embedded/embedded_vector_store.h"
 #include "worker/decoder.h"
 
 namespace similis {
 namespace {
 
 using cli::bytes_text;
+
+constexpr std::chrono::seconds kDecodePatience{30};
+constexpr std::chrono::seconds kHolderPatience{5};
+constexpr std::uint64_t kReadBytes = 64 << 20;
+constexpr std::uint64_t kReadBlock = 1 << 20;
+constexpr double kReadRateLow = 100e6;  // bytes a second: below what any solid-state disk gives
 
 class Findings {
  public:
@@ -118,36 +132,130 @@ void check_disk(Findings& out, const Settings& settings) {
   out.ok("disk", detail);
 }
 
-void check_data_directory(Findings& out, const Settings& settings) {
-  std::error_code error;
-  if (!std::filesystem::exists(settings.data_dir / "similis.db", error)) {
-    return out.ok("data", settings.data_dir.native() + ", nothing indexed yet");
-  }
-  if (const auto pid = lock_holder(settings.data_dir)) {
-    return out.ok("data",
-                  settings.data_dir.native() + ", in use by process " + std::to_string(*pid));
-  }
-  out.ok("data", settings.data_dir.native());
+/// Another process has the stores open: it knows how they do.
+void held(Findings& out, const Settings& settings) {
+  const auto holder = lock_holder(settings.data_dir);
+  const std::string by = "process " + std::to_string(holder ? holder->pid : 0);
+  SocketTransport transport(ServerPlace{
+      .unix_socket = socket_path(settings.data_dir), .host = {}, .port = 0, .credential = {}});
+  ApiRequest request;
+  request.target = "/readyz";
+  const auto answer = transport.request(Context{}.with_timeout(kHolderPatience), request);
+  if (answer.ok() && answer->status == 200)
+    return out.ok("stores", settings.data_dir.native() + " is open in " + by);
+  out.problem("stores", by + " has " + settings.data_dir.native() + " open and is not ready",
+              "Wait for it, or stop it.");
 }
 
-/// The smallest picture of each format that can be made by hand: a worker that decodes the BMP
-/// lives in its sandbox.
-void check_worker(Findings& out, const Settings& settings) {
+/// One picture of each format through a worker, as indexing would.
+void check_decoding(Findings& out, const Settings& settings) {
   const auto workers = start_single_worker(settings);
-  if (!workers.ok()) return out.problem("decoder", workers.error());
-  // 1 x 1, 24 bits.
-  constexpr unsigned char kBmp[] = {'B', 'M', 58, 0, 0, 0, 0, 0, 0,  0,  54, 0, 0,  0,  40,
-                                    0,   0,   0,  1, 0, 0, 0, 1, 0,  0,  0,  1, 0,  24, 0,
-                                    0,   0,   0,  0, 4, 0, 0, 0, 19, 11, 0,  0, 19, 11, 0,
-                                    0,   0,   0,  0, 0, 0, 0, 0, 0,  1,  2,  3, 0};
-  DecodeJob job;
-  job.source = std::as_bytes(std::span(kBmp));
-  job.request.tensors = {Preprocess{}};
-  auto outcome = (*workers)->decode(Context{}.with_timeout(std::chrono::seconds(30)), job);
-  if (!outcome.ok()) return out.problem("decoder", outcome.error());
-  const auto picture = picture_or_error(*std::move(outcome));
-  if (!picture.ok()) return out.problem("decoder", picture.error());
-  out.ok("decoder", "workers decode JPEG, PNG, WebP, GIF, TIFF, HEIC, AVIF, JXL and BMP");
+  if (!workers.ok()) return out.problem("formats", workers.error());
+  std::string read, unread;
+  for (const SamplePicture& sample : sample_pictures()) {
+    DecodeJob job;
+    job.source = std::as_bytes(sample.bytes);
+    job.request.tensors = {Preprocess{}};
+    auto outcome = (*workers)->decode(Context{}.with_timeout(kDecodePatience), job);
+    if (!outcome.ok()) return out.problem("formats", outcome.error());  // no worker at all
+    const auto picture = picture_or_error(*std::move(outcome));
+    std::string& list = picture.ok() ? read : unread;
+    list += (list.empty() ? "" : ", ") + std::string(sample.format);
+    if (!picture.ok()) list += " (" + picture.error().message + ")";
+  }
+  if (unread.empty()) {
+    out.ok("formats", "a worker has decoded a sample of " + read);
+  } else {
+    out.problem("formats", "cannot decode " + unread,
+                "Such files will be listed as failed. Install the libraries of libvips for them.");
+  }
+  const std::string missing = (*workers)->stats().missing_sandbox;
+  if (missing.empty()) return out.ok("sandbox", "decode workers are confined");
+  out.note(
+      "sandbox", missing,
+      "A hostile picture that takes over a worker can do more harm. Use a newer kernel, or let "
+      "the container use seccomp and Landlock.");
+}
+
+/// What a query reads from the disk costs at this rate.
+void check_reading(Findings& out, const Settings& settings) {
+  std::error_code error;
+  if (!std::filesystem::exists(settings.data_dir, error)) return;
+  const auto space = std::filesystem::space(settings.data_dir, error);
+  if (error || space.available < 16 * kReadBytes)
+    return out.note("reading", "not measured: too little space", "Free some disk space.");
+  const std::filesystem::path probe =
+      settings.data_dir / ("doctor.tmp" + std::to_string(::getpid()));
+  double seconds = 0;
+  bool direct = true;
+  const auto measure = [&]() -> Status {
+    // Aligned as O_DIRECT asks; not zeros, which some file systems do not store.
+    const std::unique_ptr<std::byte, decltype(&std::free)> block(
+        static_cast<std::byte*>(std::aligned_alloc(4096, kReadBlock)), &std::free);
+    if (!block) return errno_error(ENOMEM, "measure", "the disk");
+    const std::span<std::byte> bytes(block.get(), kReadBlock);
+    std::mt19937_64 random(1);
+    for (std::byte& byte : bytes) byte = static_cast<std::byte>(random());
+    {
+      ASSIGN_OR_RETURN(const File file, File::open(probe, O_WRONLY | O_CREAT | O_TRUNC));
+      for (std::uint64_t at = 0; at < kReadBytes; at += kReadBlock)
+        TRY(pwrite_all(file.fd(), bytes, at, probe.native()));
+      TRY(sync_data(file.fd(), probe.native()));
+      ::posix_fadvise(file.fd(), 0, 0, POSIX_FADV_DONTNEED);
+    }
+    auto file = File::open(probe, O_RDONLY | O_DIRECT);
+    if (!file.ok()) {
+      direct = false;
+      file = File::open(probe, O_RDONLY);
+    }
+    if (!file.ok()) return std::move(file).error();
+    const auto begin = std::chrono::steady_clock::now();
+    for (std::uint64_t at = 0; at < kReadBytes; at += kReadBlock)
+      TRY(pread_exact(file->fd(), bytes, at, probe.native()));
+    seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return {};
+  };
+  const Status measured = measure();
+  ::unlink(probe.c_str());
+  if (!measured.ok()) return out.problem("reading", measured.error());
+  const double rate = static_cast<double>(kReadBytes) / std::max(seconds, 1e-6);
+  const std::string detail = bytes_text(static_cast<std::int64_t>(rate)) + " a second" +
+                             (direct ? "" : ", through the page cache");
+  if (rate < kReadRateLow) {
+    return out.note("reading", detail,
+                    "Opening a large index and searching it wait for the disk. A faster disk for "
+                    "--data-dir helps.");
+  }
+  out.ok("reading", detail);
+}
+
+/// Opens the database and each index, unless another process has them open.
+void check_stores(Findings& out, const Settings& settings) {
+  std::error_code error;
+  if (!std::filesystem::exists(settings.data_dir / "similis.db", error))
+    return out.ok("stores", "nothing indexed yet");
+  auto directory = DataDirectory::lock(settings.data_dir, HolderKind::command);
+  if (!directory.ok() && directory.error().code == ErrorCode::conflict) return held(out, settings);
+  if (!directory.ok()) return out.problem("stores", directory.error());
+  Context ctx;
+  std::int64_t collections = 0, vectors = 0;
+  const auto open = [&]() -> Status {
+    ASSIGN_OR_RETURN(const auto metadata,
+                     open_sqlite_metadata({.file = settings.data_dir / "similis.db"}));
+    ASSIGN_OR_RETURN(const auto store, open_embedded_vectors({.directory = settings.data_dir}));
+    ASSIGN_OR_RETURN(const auto listed, metadata->list_collections(ctx));
+    for (const Collection& collection : listed) {
+      ++collections;
+      if (collection.active_index == 0) continue;
+      ASSIGN_OR_RETURN(const VectorIndexStats stats, store->stats(ctx, collection.active_index));
+      vectors += stats.rows;
+    }
+    return {};
+  };
+  if (const Status opened = open(); !opened.ok()) return out.problem("stores", opened.error());
+  out.ok("stores",
+         "database and indexes open: " + cli::counted(collections, "collection", "collections") +
+             ", " + cli::counted(vectors, "vector", "vectors"));
 }
 
 void check_models(Findings& out, const Settings& settings) {
@@ -188,9 +296,10 @@ Result<Json> examine(const Settings& settings, const std::stop_token& stop) {
   check_processor(out);
   check_memory(out, settings);
   check_disk(out, settings);
-  check_data_directory(out, settings);
+  check_reading(out, settings);
+  check_stores(out, settings);
   if (stop.stop_requested()) return Error(ErrorCode::cancelled, "interrupted");
-  check_worker(out, settings);
+  check_decoding(out, settings);
   check_models(out, settings);
   check_page(out);
   return out.take();

@@ -1,17 +1,16 @@
 #include "app/hooks.h"
 
-#include <spawn.h>
-#include <sys/wait.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
 
-#include <array>
-#include <chrono>
+#include <cerrno>
 #include <condition_variable>
 #include <mutex>
-#include <thread>
 
 #include "app/data_directory.h"
+#include "app/data_transport.h"
 #include "app/doctor.h"
-#include "app/local_transport.h"
 #include "app/model_store.h"
 #include "app/places.h"
 #include "app/system.h"
@@ -19,22 +18,16 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/text.h"
-#include "client/socket_transport.h"
 #include "config/config.h"
 #include "http/secrets.h"
 #include "http/server.h"
 #include "wire/json.h"
 #include "worker/decoder.h"
 
-extern char**
-    environ;  // NOLINT(readability-redundant-declaration): POSIX leaves declaring it to the program
-
 namespace similis {
 namespace {
 
 constexpr const char* kVersion = SIMILIS_VERSION;
-/// How long a process that holds the lock may take to open its socket.
-constexpr std::chrono::seconds kStartPatience{10};
 
 Result<Config> load_config(const cli::GlobalOptions& options,
                            std::map<std::string, std::string, std::less<>> flags) {
@@ -56,78 +49,12 @@ void start_log(const cli::GlobalOptions& options) {
   });
 }
 
-/// The system in this process, reachable by others through the socket: whoever holds the lock
-/// answers for it.
-class OwnedTransport final : public Transport {
- public:
-  static Result<std::unique_ptr<Transport>> make(const Settings& settings) {
-    ASSIGN_OR_RETURN(
-        auto system,
-        System::open(settings,
-                     {.version = kVersion, .command = {}, .start_token = {}, .web_folder = {}}));
-    http::ServerOptions options;
-    options.unix_socket = socket_path(settings.data_dir);
-    ASSIGN_OR_RETURN(auto server, http::Server::listen(options, system->router()));
-    server->start();
-    system->start_jobs();
-    return std::unique_ptr<Transport>(new OwnedTransport(std::move(system), std::move(server)));
-  }
-
-  Result<ApiResponse> request(const Context& ctx, const ApiRequest& request) override {
-    return local_.request(ctx, request);
-  }
-  Result<ApiResponse> stream(const Context& ctx, const ApiRequest& request,
-                             const std::function<bool(const ServerSentEvent&)>& on_event) override {
-    return local_.stream(ctx, request, on_event);
-  }
-  [[nodiscard]] bool is_remote() const override { return false; }
-
- private:
-  OwnedTransport(std::unique_ptr<System> system, std::unique_ptr<http::Server> server)
-      : system_(std::move(system)), local_(system_->router()), server_(std::move(server)) {}
-  std::unique_ptr<System> system_;
-  LocalTransport local_;
-  std::unique_ptr<http::Server> server_;  // ends before the router it asks
-};
-
-/// The process that holds the lock, once its socket answers.
-Result<std::unique_ptr<Transport>> reach_holder(const Settings& settings, const Error& locked) {
-  auto transport = std::make_unique<SocketTransport>(ServerPlace{
-      .unix_socket = socket_path(settings.data_dir), .host = {}, .port = 0, .credential = {}});
-  ApiRequest probe;
-  probe.target = "/healthz";
-  const auto until = std::chrono::steady_clock::now() + kStartPatience;
-  while (lock_holder(settings.data_dir)) {
-    const auto answer = transport->request(Context{}.with_timeout(std::chrono::seconds(2)), probe);
-    if (answer.ok() && answer->status == 200)
-      return std::unique_ptr<Transport>(std::move(transport));
-    if (std::chrono::steady_clock::now() > until) return locked;
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
-  return OwnedTransport::make(settings);  // it has ended meanwhile
-}
-
 Result<cli::Connection> connect(const cli::GlobalOptions& options) {
   start_log(options);
   ASSIGN_OR_RETURN(const Settings settings, load_settings(options));
   cli::Connection out;
   out.default_collection = settings.collection;
-  if (lock_holder(settings.data_dir)) {
-    const Error locked(
-        ErrorCode::conflict,
-        "the data directory " + settings.data_dir.native() + " is in use by process " +
-            std::to_string(*lock_holder(settings.data_dir)) + ", which does not answer",
-        "Wait for it, or stop it.");
-    ASSIGN_OR_RETURN(out.transport, reach_holder(settings, locked));
-    return out;
-  }
-  auto owned = OwnedTransport::make(settings);
-  if (!owned.ok() && owned.error().code == ErrorCode::conflict && lock_holder(settings.data_dir)) {
-    ASSIGN_OR_RETURN(out.transport, reach_holder(settings, owned.error()));
-    return out;
-  }
-  if (!owned.ok()) return std::move(owned).error();
-  out.transport = *std::move(owned);
+  ASSIGN_OR_RETURN(out.transport, DataTransport::open(settings, kVersion));
   return out;
 }
 
@@ -172,10 +99,13 @@ Status serve(const cli::GlobalOptions& options, const cli::ServeOptions& serve_o
   std::filesystem::path web = share_folder() / "web";
   std::error_code error;
   if (!std::filesystem::exists(web / "index.html", error)) web.clear();
-  ASSIGN_OR_RETURN(auto system, System::open(settings, {.version = kVersion,
-                                                        .command = cli::command_name(),
-                                                        .start_token = token,
-                                                        .web_folder = web}));
+  ASSIGN_OR_RETURN(DataDirectory directory,
+                   DataDirectory::lock(settings.data_dir, HolderKind::server));
+  ASSIGN_OR_RETURN(auto system, System::open(std::move(directory), settings,
+                                             {.version = kVersion,
+                                              .command = cli::command_name(),
+                                              .start_token = token,
+                                              .web_folder = web}));
   ASSIGN_OR_RETURN(const auto keys, system->metadata().list_keys(Context{}));
   http::ServerOptions server_options;
   server_options.listen = address;
@@ -187,7 +117,7 @@ Status serve(const cli::GlobalOptions& options, const cli::ServeOptions& serve_o
   ASSIGN_OR_RETURN(auto server, http::Server::listen(server_options, system->router()));
   system->router().set_address(server->url(), server->port());
   server->start();
-  system->start_jobs();
+  system->start_jobs(JobScope::all);
   system->warm_up();
 
   ASSIGN_OR_RETURN(const std::string collection, first_collection(*system, settings));
@@ -245,27 +175,22 @@ Result<cli::Pixels> pixels(const cli::GlobalOptions& options, std::span<const st
   return cli::Pixels{image.width, image.height, std::move(image.pixels)};
 }
 
+std::filesystem::path bench_program() {
+  return program_path().parent_path() / "similis-bench";
+}
+
+/// This process becomes the program, which so gets ^C and every other signal itself.
 Result<int> bench(const std::vector<std::string>& arguments) {
-  std::string program = (program_path().parent_path() / "similis-bench").native();
-  std::error_code error;
-  if (!std::filesystem::exists(program, error)) {
-    return Error(ErrorCode::not_found, "there is no " + program,
-                 "Build it: cmake --build --preset release --target similis-bench.");
-  }
+  std::string program = bench_program().native();
   std::vector<char*> argv{program.data()};
   std::vector<std::string> copies = arguments;
   for (std::string& argument : copies) argv.push_back(argument.data());
   argv.push_back(nullptr);
-  pid_t child = 0;
-  if (const int errnum =
-          ::posix_spawn(&child, program.c_str(), nullptr, nullptr, argv.data(), environ);
-      errnum != 0) {
-    return errno_error(errnum, "start", program);
-  }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+  ::execv(program.c_str(), argv.data());
+  return errno_error(errno, "start", program);
 }
 
 }  // namespace
@@ -296,7 +221,8 @@ cli::Hooks make_hooks() {
     return Json{{"name", info.name}, {"version", info.version}, {"dimensions", info.dimensions}};
   };
   hooks.pixels = pixels;
-  hooks.bench = bench;
+  std::error_code error;
+  if (std::filesystem::exists(bench_program(), error)) hooks.bench = bench;
   return hooks;
 }
 

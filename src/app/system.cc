@@ -73,7 +73,13 @@ System::~System() {
 }
 
 Result<std::unique_ptr<System>> System::open(const Settings& settings, SystemOptions options) {
-  ASSIGN_OR_RETURN(DataDirectory directory, DataDirectory::lock(settings.data_dir));
+  ASSIGN_OR_RETURN(DataDirectory directory,
+                   DataDirectory::lock(settings.data_dir, HolderKind::command));
+  return open(std::move(directory), settings, std::move(options));
+}
+
+Result<std::unique_ptr<System>> System::open(DataDirectory directory, const Settings& settings,
+                                             SystemOptions options) {
   std::unique_ptr<System> system(new System(std::move(directory), settings, std::move(options)));
   Parts& p = *system->parts_;
   const std::filesystem::path& data = settings.data_dir;
@@ -134,8 +140,9 @@ VectorStore& System::vectors() {
   return *parts_->vectors;
 }
 
-void System::start_jobs() {
-  jobs_ = std::jthread([this](const std::stop_token& stop) { parts_->jobs->run(stop); });
+void System::start_jobs(JobScope scope) {
+  jobs_ =
+      std::jthread([this, scope](const std::stop_token& stop) { parts_->jobs->run(stop, scope); });
 }
 
 void System::warm_up() {

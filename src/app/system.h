@@ -11,6 +11,7 @@
 #include "config/resource_plan.h"
 #include "config/settings.h"
 #include "http/router.h"
+#include "services/job_service.h"
 #include "services/ports.h"
 
 namespace similis {
@@ -29,11 +30,15 @@ class System final : public http::StatusProvider {
   /// Errors: conflict (another process holds the directory, or it is of a newer version), those of
   /// the stores, not_found (no decode worker).
   static Result<std::unique_ptr<System>> open(const Settings& settings, SystemOptions options);
+  /// The same on a directory that is locked already.
+  static Result<std::unique_ptr<System>> open(DataDirectory directory, const Settings& settings,
+                                              SystemOptions options);
   ~System() override;
 
   http::Router& router() { return *router_; }
-  /// Finishes what an earlier process left, then works on jobs until this object goes. Once.
-  void start_jobs();
+  /// Finishes what an earlier process left, then works on jobs of the scope until this object goes.
+  /// Once.
+  void start_jobs(JobScope scope);
   /// Loads the model of each collection, so that the first search does not wait.
   void warm_up();
 

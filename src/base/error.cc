@@ -1,6 +1,11 @@
 #include "base/error.h"
 
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdio>
 #include <system_error>
 
 namespace similis {
@@ -57,11 +62,45 @@ Error Error::with_context(std::string_view what) const {
   return Error(code, std::string(what) + ": " + message, hint);
 }
 
-Error errno_error(int errnum, std::string_view operation, std::string_view path) {
+namespace {
+
+/// "12 kB", "4.2 MB": decimal units.
+std::string bytes_words(std::uint64_t bytes) {
+  constexpr std::array<const char*, 5> kUnits{"B", "kB", "MB", "GB", "TB"};
+  auto value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (value >= 999.5 && unit + 1 < kUnits.size()) {
+    value /= 1000;
+    ++unit;
+  }
+  std::array<char, 32> out{};
+  std::snprintf(out.data(), out.size(), unit > 0 && value < 9.95 ? "%.1f %s" : "%.0f %s", value,
+                kUnits[unit]);
+  return out.data();
+}
+
+}  // namespace
+
+std::string disk_room(std::string_view path, std::uint64_t bytes_needed) {
+  std::string place(path);
+  struct statvfs space{};
+  while (::statvfs(place.c_str(), &space) != 0) {
+    const std::size_t slash = place.rfind('/');
+    if (slash == std::string::npos || place.size() == 1) return "";
+    place.resize(std::max<std::size_t>(slash, 1));
+  }
+  return " (" + (bytes_needed > 0 ? "needed " + bytes_words(bytes_needed) + ", " : std::string()) +
+         "free " + bytes_words(std::uint64_t{space.f_bavail} * space.f_frsize) + ")";
+}
+
+Error errno_error(int errnum, std::string_view operation, std::string_view path,
+                  std::uint64_t bytes_needed) {
   std::string message = std::string(operation) + " " + std::string(path) + ": " +
                         std::generic_category().message(errnum);
   switch (errnum) {
     case ENOSPC:
+      message += disk_room(path, bytes_needed);
+      [[fallthrough]];
     case EDQUOT:
       return {ErrorCode::resource_exhausted, message, "Free some disk space and try again."};
     case EMFILE:

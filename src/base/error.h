@@ -52,7 +52,13 @@ struct [[nodiscard]] Error {
 
 /// An io_error (resource_exhausted for ENOSPC, EDQUOT, EMFILE, ENOMEM; not_found for ENOENT;
 /// permission_denied for EACCES) that names the operation, the path and the system's reason: "write
-/// /x/y: No space left on device".
-Error errno_error(int errnum, std::string_view operation, std::string_view path);
+/// /x/y: No space left on device". For a full disk also what is free there, and `bytes_needed` when
+/// it is not 0.
+Error errno_error(int errnum, std::string_view operation, std::string_view path,
+                  std::uint64_t bytes_needed = 0);
+
+/// " (needed 4.2 MB, free 12 kB)" for the disk that holds `path`, or will; "" when that cannot be
+/// told.
+std::string disk_room(std::string_view path, std::uint64_t bytes_needed = 0);
 
 }  // namespace similis

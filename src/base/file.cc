@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 
@@ -26,7 +27,7 @@ Status write_all(int fd, std::span<const std::byte> bytes, std::string_view name
   while (!bytes.empty()) {
     const ssize_t n = ::write(fd, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno_error(errno, "write", name);
+    if (n < 0) return errno_error(errno, "write", name, bytes.size());
     bytes = bytes.subspan(static_cast<std::size_t>(n));
   }
   return {};
@@ -37,7 +38,7 @@ Status pwrite_all(int fd, std::span<const std::byte> bytes, std::uint64_t offset
   while (!bytes.empty()) {
     const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno_error(errno, "write", name);
+    if (n < 0) return errno_error(errno, "write", name, bytes.size());
     bytes = bytes.subspan(static_cast<std::size_t>(n));
     offset += static_cast<std::uint64_t>(n);
   }
@@ -66,6 +67,27 @@ Status sync_data(int fd, std::string_view name) {
   return {};
 }
 
+namespace {
+
+Result<std::vector<std::byte>> read_to_end(int fd, std::uint64_t bytes_max, std::string_view name) {
+  constexpr std::size_t kStep = 64 << 10;
+  std::vector<std::byte> bytes;
+  for (;;) {
+    const std::size_t had = bytes.size();
+    bytes.resize(had + kStep);
+    const ssize_t n = ::read(fd, bytes.data() + had, kStep);
+    if (n < 0 && errno != EINTR) return errno_error(errno, "read", name);
+    bytes.resize(had + static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
+    if (bytes.size() > bytes_max) {
+      return Error(ErrorCode::too_large,
+                   std::string(name) + ": more than " + std::to_string(bytes_max) + " bytes");
+    }
+    if (n == 0) return bytes;
+  }
+}
+
+}  // namespace
+
 Result<std::vector<std::byte>> read_file(const std::filesystem::path& path,
                                          std::uint64_t bytes_max) {
   ASSIGN_OR_RETURN(File file, File::open(path, O_RDONLY));
@@ -77,6 +99,8 @@ Result<std::vector<std::byte>> read_file(const std::filesystem::path& path,
                                            " bytes, at most " + std::to_string(bytes_max) +
                                            " are read");
   }
+  // A pipe or a file of /proc has no size to go by.
+  if (!S_ISREG(info.st_mode) || size == 0) return read_to_end(file.fd(), bytes_max, path.native());
   std::vector<std::byte> bytes(size);
   TRY(pread_exact(file.fd(), bytes, 0, path.native()));
   return bytes;

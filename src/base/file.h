@@ -49,7 +49,7 @@ Status pwrite_all(int fd, std::span<const std::byte> bytes, std::uint64_t offset
 Status pread_exact(int fd, std::span<std::byte> bytes, std::uint64_t offset, std::string_view name);
 Status sync_data(int fd, std::string_view name);
 
-/// The whole file in memory. `too_large` above `bytes_max`.
+/// The whole file in memory, a pipe to its end. `too_large` above `bytes_max`.
 Result<std::vector<std::byte>> read_file(const std::filesystem::path& path,
                                          std::uint64_t bytes_max = UINT64_MAX);
 Result<std::string> read_text_file(const std::filesystem::path& path,

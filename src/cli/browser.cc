@@ -1,5 +1,6 @@
 #include "cli/browser.h"
 
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,9 +32,18 @@ Status open_in_browser(const std::string& file) {
   }
   std::string program = "xdg-open", argument = file;
   std::array<char*, 3> arguments{program.data(), argument.data(), nullptr};
+  // This program blocks the signals that end it (see Interrupt); a browser must not inherit that.
+  posix_spawnattr_t attributes;
+  if (const int error = ::posix_spawnattr_init(&attributes); error != 0)
+    return errno_error(error, "start", program);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::posix_spawnattr_setsigmask(&attributes, &none);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   pid_t child = 0;
   const int error =
-      ::posix_spawnp(&child, program.c_str(), nullptr, nullptr, arguments.data(), environ);
+      ::posix_spawnp(&child, program.c_str(), nullptr, &attributes, arguments.data(), environ);
+  ::posix_spawnattr_destroy(&attributes);
   if (error != 0) return errno_error(error, "start", program);
   int status = 0;
   ::waitpid(child, &status, 0);

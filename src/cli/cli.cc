@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/print.h"
+#include "wire/archive.h"
 #include "wire/error_table.h"
 
 namespace similis::cli {
@@ -244,7 +245,7 @@ void add_administration(CLI::App& root, std::vector<Registered>& commands, Parse
                       })(p, hooks, std::move(stop));
                     }
                     ASSIGN_OR_RETURN(const Json model, hooks.add_model(p.global, p.model_folder));
-                    print_out(p.global.json ? model.dump(2) + "\n"
+                    print_out(p.global.json ? wire::to_text(model, 2) + "\n"
                                             : "Added " + text_of(model, "name") + " " +
                                                   text_of(model, "version") + ".\n");
                     return kExitOk;
@@ -255,7 +256,7 @@ void add_administration(CLI::App& root, std::vector<Registered>& commands, Parse
   models->footer("Example:\n  similis models add ./dinov2-small");
 }
 
-void add_local(CLI::App& root, std::vector<Registered>& commands, Parsed& parsed) {
+void add_local(CLI::App& root, std::vector<Registered>& commands, Parsed& parsed, bool has_bench) {
   CLI::App* config = add_command(
       root, commands, parsed, "config", "Show each setting, its value and where it comes from",
       [](Parsed& p, const Hooks& hooks, const std::stop_token&) -> Result<int> {
@@ -285,8 +286,9 @@ void add_local(CLI::App& root, std::vector<Registered>& commands, Parsed& parsed
 
   CLI::App* completion = add_command(
       root, commands, parsed, "completion", "Print a completion script: bash, zsh or fish",
-      [](Parsed& p, const Hooks&, const std::stop_token&) -> Result<int> {
-        ASSIGN_OR_RETURN(const std::string script, completion_script(p.shell));
+      [](Parsed& p, const Hooks& hooks, const std::stop_token&) -> Result<int> {
+        ASSIGN_OR_RETURN(const std::string script,
+                         completion_script(p.shell, static_cast<bool>(hooks.bench)));
         print_out(script);
         return kExitOk;
       });
@@ -294,11 +296,14 @@ void add_local(CLI::App& root, std::vector<Registered>& commands, Parsed& parsed
   completion->footer(
       "Example:\n  similis completion bash > ~/.local/share/bash-completion/completions/similis");
 
+  if (!has_bench) return;
   CLI::App* bench = root.add_subcommand("bench", "Measure this machine: ingest, query");
   commands.push_back(
       {bench, [](Parsed& p, const Hooks& hooks, const std::stop_token&) -> Result<int> {
          return hooks.bench(p.bench_arguments);
        }});
+  // All that follows is the program's own, its options and --help too: none may go to the root.
+  bench->fallthrough(false);
   bench->prefix_command();
   bench->footer("Example:\n  similis bench ingest --help");
 }
@@ -325,7 +330,7 @@ int run(int argc, const char* const* argv, const Hooks& hooks) {
   add_search(app, commands, parsed);
   add_serve(app, commands, parsed);
   add_administration(app, commands, parsed);
-  add_local(app, commands, parsed);
+  add_local(app, commands, parsed, static_cast<bool>(hooks.bench));
   const Terminal err = Terminal::of(2);
   try {
     app.parse(argc, argv);
@@ -340,15 +345,22 @@ int run(int argc, const char* const* argv, const Hooks& hooks) {
   const Registered* command = chosen(commands);
   if (command == nullptr) return kExitUsage;
   parsed.bench_arguments = command->app->remaining();
-  auto result = command->run(parsed, hooks, interrupt.token());
+  const auto guarded = [&]() -> Result<int> {
+    try {
+      return command->run(parsed, hooks, interrupt.token());
+    } catch (const std::exception& e) {  // of a library: none of ours throws
+      return Error(ErrorCode::internal, e.what());
+    }
+  };
+  const auto result = guarded();
   if (result.ok()) return *result;
   if (interrupt.token().stop_requested()) return kExitInterrupted;
   if (parsed.global.json) {
     const Error& error = result.error();
-    print_err(
-        Json{{"code", error_code_name(error.code)}, {"detail", error.message}, {"hint", error.hint}}
-            .dump() +
-        "\n");
+    print_err(wire::to_text(Json{{"code", error_code_name(error.code)},
+                                 {"detail", error.message},
+                                 {"hint", error.hint}}) +
+              "\n");
   } else {
     print_err(error_text(result.error(), err));
   }

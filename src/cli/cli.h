@@ -54,7 +54,8 @@ struct Hooks {
   std::function<Result<Pixels>(const GlobalOptions&, std::span<const std::byte> picture,
                                std::int32_t side_max)>
       pixels;
-  /// Runs the benchmark program with these arguments; its exit code.
+  /// Becomes the benchmark program with these arguments; returns only when it cannot. Empty where
+  /// the program is not installed: then there is no such command.
   std::function<Result<int>(const std::vector<std::string>& arguments)> bench;
 };
 

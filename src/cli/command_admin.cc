@@ -4,58 +4,75 @@
 #include <thread>
 
 #include "cli/commands.h"
+#include "cli/follow_job.h"
 #include "cli/print.h"
 #include "cli/render_job.h"
 #include "cli/render_status.h"
 #include "cli/text.h"
+#include "core/collection.h"
+#include "wire/archive.h"
 #include "wire/error_table.h"
 
 namespace similis::cli {
 namespace {
 
-constexpr int kFailuresShown = 100;
+constexpr std::size_t kFailuresShown = 100;
 
-/// Failed files are listed by the job that scanned their folder: the newest build of the
-/// collection.
-Result<Json> newest_build(Session& session, const std::string& collection) {
-  ASSIGN_OR_RETURN(const Json answer,
-                   session.call("GET", "/api/v1/jobs?limit=1000&collection=" + collection));
-  for (const Json& job : answer["jobs"])
-    if (text_of(job, "kind") == "build") return job;
-  return Json();
+/// Every failed file of the collection, of whichever folder.
+Result<Json> all_failures(Session& session, const std::string& collection) {
+  Json failures = Json::array();
+  std::string cursor;
+  do {
+    std::string target = "/api/v1/collections/" + collection + "/failures?limit=1000";
+    if (!cursor.empty()) target += "&cursor=" + percent_encoded(cursor);
+    ASSIGN_OR_RETURN(Json page, session.call("GET", target));
+    for (Json& failure : page["failures"]) failures.push_back(std::move(failure));
+    cursor = text_of(page, "next_cursor");
+  } while (!cursor.empty());
+  return failures;
 }
 
-void print_json(const Json& answer) {
-  print_out(answer.dump(2) + "\n");
+/// One line to copy for each indexed folder that a failed file lies in.
+std::vector<std::string> retry_lines(const Json& folders, const Json& failures,
+                                     const std::string& collection_option) {
+  std::vector<std::string> out;
+  for (const Json& folder : folders) {
+    const std::string root = path_of(folder);
+    if (root.empty()) continue;
+    const std::string below = root.ends_with('/') ? root : root + "/";
+    const bool concerned = std::any_of(failures.begin(), failures.end(), [&](const Json& failure) {
+      return path_of(failure).starts_with(below);
+    });
+    if (concerned) {
+      out.push_back(command_name() + " index --retry-failed " + collection_option +
+                    shell_word(root));
+    }
+  }
+  return out;
 }
 
 Result<int> print_failures(Session& session, const StatusOptions& options) {
   ASSIGN_OR_RETURN(const std::string collection, session.collection(options.collection));
   ASSIGN_OR_RETURN(const Json shown, session.call("GET", "/api/v1/collections/" + collection));
+  ASSIGN_OR_RETURN(Json failures, all_failures(session, collection));
   const Json counts = shown.value("counts", Json::object());
   const std::int64_t failed = count_of(counts, "failed");
-  ASSIGN_OR_RETURN(const Json job, newest_build(session, collection));
-  Json failures = Json::array();
-  std::string cursor;
-  // A page at a time: a terminal gets the first, --json all of them.
-  do {
-    if (!job.is_object()) break;
-    std::string target =
-        "/api/v1/jobs/" + text_of(job, "id") + "/failures?limit=" + std::to_string(kFailuresShown);
-    if (!cursor.empty()) target += "&cursor=" + percent_encoded(cursor);
-    ASSIGN_OR_RETURN(const Json page, session.call("GET", target));
-    for (const Json& failure : page["failures"]) failures.push_back(failure);
-    cursor = text_of(page, "next_cursor");
-  } while (!cursor.empty() && session.options().json);
   if (session.options().json) {
     print_json(Json{{"collection", collection}, {"failed", failed}, {"failures", failures}});
     return kExitOk;
   }
-  const std::int64_t total = failed + count_of(counts, "ready");
-  const std::string retry =
-      "similis index --retry-failed " + shorten_middle(printable(text_of(job, "root")), 40);
-  print_out(render_failures(failures, failed, total, retry, session.out()));
-  if (!cursor.empty()) print_out("  … and more: similis status --failures --json\n");
+  const std::string option = options.collection.empty() ? "" : "--collection " + collection + " ";
+  const auto retry = retry_lines(shown.value("folders", Json::array()), failures, option);
+  const std::size_t total = failures.size();
+  if (total > kFailuresShown) {
+    failures.erase(failures.begin() + static_cast<std::ptrdiff_t>(kFailuresShown), failures.end());
+  }
+  print_out(
+      render_failures(failures, failed, failed + count_of(counts, "ready"), retry, session.out()));
+  if (total > kFailuresShown) {
+    print_out("  " + grouped(static_cast<std::int64_t>(total - kFailuresShown)) +
+              " more: " + command_name() + " status --failures --json\n");
+  }
   return kExitOk;
 }
 
@@ -63,6 +80,7 @@ Result<int> print_failures(Session& session, const StatusOptions& options) {
 
 Result<int> run_status(Session& session, const StatusOptions& options) {
   if (options.failures) return print_failures(session, options);
+  if (!options.collection.empty()) TRY(check_collection_name(options.collection));
   ASSIGN_OR_RETURN(Json status, session.call("GET", "/api/v1/status"));
   if (!options.collection.empty()) {
     Json kept = Json::array();
@@ -85,19 +103,55 @@ Result<int> run_status(Session& session, const StatusOptions& options) {
 
 namespace {
 
-/// Verifies one collection and waits for the end: the finished job with its findings.
-Result<Json> verified(Session& session, const std::string& collection) {
-  ASSIGN_OR_RETURN(const Json started,
-                   session.call("POST", "/api/v1/collections/" + collection + "/verify"));
-  const std::string target = "/api/v1/jobs/" + text_of(started, "id");
-  ApiRequest request;
-  request.target = target + "/events";
-  request.headers.emplace_back("Accept", "text/event-stream");
-  ASSIGN_OR_RETURN(const ApiResponse head,
-                   session.transport().stream(session.context(), request,
-                                              [](const ServerSentEvent&) { return true; }));
-  if (head.status != 200) return error_of(head);
-  return session.call("GET", target);
+/// Follows a verify job to its end: the finished job with its findings; null when interrupted.
+Result<Json> verified(Session& session, Json job) {
+  ASSIGN_OR_RETURN(job, follow_job(session, std::move(job), nullptr));
+  if (session.context().cancel.stop_requested() && !is_at_rest(job)) {
+    ASSIGN_OR_RETURN([[maybe_unused]] const int code, leave_job(session, job));
+    return Json();
+  }
+  if (text_of(job, "state") == "failed") return job_error(job);
+  if (text_of(job, "state") != "done") {
+    return Error(ErrorCode::cancelled, "the check was " + text_of(job, "state"),
+                 "Start it again: " + command_name() + " verify");
+  }
+  const std::int64_t found = count_of(job["counters"], "failed");
+  ASSIGN_OR_RETURN(job, session.call("GET", job_target(job)));
+  if (found > 0 && !job.contains("findings")) {
+    return Error(ErrorCode::unavailable,
+                 "the check found " + counted(found, "thing", "things") +
+                     ", which only the process that made it knew in words",
+                 "Start it again: " + command_name() + " verify");
+  }
+  return job;
+}
+
+int print_verified(Session& session, const Json& jobs) {
+  std::int64_t found = 0;
+  for (const Json& job : jobs) {
+    for (const Json& finding : job.value("findings", Json::array())) {
+      ++found;
+      if (session.options().json) continue;
+      const std::string text =
+          finding.is_string() ? finding.get<std::string>() : wire::to_text(finding);
+      print_out(wrapped("  " + printable(text), session.out().columns) + "\n");
+    }
+  }
+  if (session.options().json) {
+    print_json(Json{{"jobs", jobs}});
+  } else {
+    print_out(found == 0 ? "Everything stored is as it was written.\n"
+                         : counted(found, "finding", "findings") + ".\n");
+  }
+  return found == 0 ? kExitOk : kExitNoMatch;
+}
+
+/// Works on a job in this process, which is what resuming means where no server does it.
+Result<int> carry_on(Session& session, Json job) {
+  if (text_of(job, "kind") == "build") return watch_build(session, job, false);
+  ASSIGN_OR_RETURN(job, verified(session, std::move(job)));
+  if (job.is_null()) return kExitInterrupted;
+  return print_verified(session, Json::array({std::move(job)}));
 }
 
 }  // namespace
@@ -105,41 +159,21 @@ Result<Json> verified(Session& session, const std::string& collection) {
 Result<int> run_verify(Session& session) {
   ASSIGN_OR_RETURN(const Json answer, session.call("GET", "/api/v1/collections"));
   Json jobs = Json::array();
-  std::size_t found = 0;
   for (const Json& collection : answer["collections"]) {
-    ASSIGN_OR_RETURN(Json job, verified(session, text_of(collection, "name")));
-    if (text_of(job, "state") == "failed") {
-      const Json error = job.value("error", Json::object());
-      return Error(error_code_from_name(text_of(error, "code")), text_of(error, "detail"),
-                   text_of(error, "hint"));
-    }
-    if (text_of(job, "state") != "done") {
-      return Error(ErrorCode::cancelled, "the check was " + text_of(job, "state"),
-                   "Start it again: similis verify");
-    }
-    const Json findings = job.value("findings", Json::array());
-    found += findings.size();
-    for (const Json& finding : findings) {
-      if (session.options().json) break;
-      const std::string text = finding.is_string() ? finding.get<std::string>() : finding.dump();
-      print_out(wrapped("  " + printable(text), session.out().columns) + "\n");
-    }
+    ASSIGN_OR_RETURN(Json job, session.call("POST", "/api/v1/collections/" +
+                                                        text_of(collection, "name") + "/verify"));
+    ASSIGN_OR_RETURN(job, verified(session, std::move(job)));
+    if (job.is_null()) return kExitInterrupted;
     jobs.push_back(std::move(job));
   }
-  if (session.options().json) {
-    print_json(Json{{"jobs", jobs}});
-  } else {
-    print_out(found == 0
-                  ? "Everything stored is as it was written.\n"
-                  : counted(static_cast<std::int64_t>(found), "finding", "findings") + ".\n");
-  }
-  return found == 0 ? kExitOk : kExitNoMatch;
+  return print_verified(session, jobs);
 }
 
 Result<int> run_jobs(Session& session, const std::string& action, const std::string& id) {
   if (!action.empty()) {
     ASSIGN_OR_RETURN(const Json job,
                      session.call("POST", "/api/v1/jobs/" + percent_encoded(id) + "/" + action));
+    if (action == "resume" && !session.transport().is_remote()) return carry_on(session, job);
     if (session.options().json) {
       print_json(job);
     } else if (!session.options().quiet) {

@@ -1,10 +1,8 @@
-#include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
-#include <thread>
 
 #include "cli/commands.h"
+#include "cli/follow_job.h"
 #include "cli/print.h"
 #include "cli/render_job.h"
 #include "cli/text.h"
@@ -15,11 +13,6 @@ namespace similis::cli {
 namespace {
 
 constexpr std::chrono::seconds kPlainInterval{10};
-constexpr std::chrono::seconds kPauseWait{10};
-
-bool is_finished_state(const std::string& state) {
-  return state == "done" || state == "failed" || state == "cancelled" || state == "paused";
-}
 
 /// Shows a job's events as one moving line, as lines now and then, or as NDJSON.
 class ProgressView {
@@ -29,7 +22,7 @@ class ProgressView {
   void show(const Json& job) {
     const auto now = Context::Clock::now();
     if (session_.options().json) {
-      print_out(job.dump() + "\n");
+      print_json_line(job);
     } else if (session_.options().quiet) {
       return;
     } else if (session_.err().is_terminal) {
@@ -53,62 +46,6 @@ class ProgressView {
   bool moving_ = false;
 };
 
-std::string job_target(const Json& job) {
-  return "/api/v1/jobs/" + text_of(job, "id");
-}
-
-/// Follows the job until it stops by itself or the user interrupts. The last state seen.
-Result<Json> follow(Session& session, Json job) {
-  ProgressView view(session);
-  ApiRequest request;
-  request.target = job_target(job) + "/events";
-  request.headers.emplace_back("Accept", "text/event-stream");
-  auto head =
-      session.transport().stream(session.context(), request, [&](const ServerSentEvent& event) {
-        if (event.event != "job") return true;
-        Json parsed = Json::parse(event.data, nullptr, false);
-        if (parsed.is_discarded()) return true;
-        job = std::move(parsed);
-        view.show(job);
-        return !is_finished_state(text_of(job, "state"));
-      });
-  view.end();
-  if (!head.ok()) {
-    if (head.error().code == ErrorCode::cancelled) return job;
-    return std::move(head).error();
-  }
-  if (head->status != 200) return error_of(*head);
-  return job;
-}
-
-/// ^C: a run in this process is paused and can be taken up again; a server's run goes on without
-/// us.
-Result<int> interrupted(Session& session, const Json& job) {
-  if (session.transport().is_remote()) {
-    print_err("Still running in the server. Cancel it: similis jobs cancel " + text_of(job, "id") +
-              "\n");
-    return kExitInterrupted;
-  }
-  session.set_context(Context{}.with_timeout(kPauseWait));
-  ASSIGN_OR_RETURN(Json paused, session.call("POST", job_target(job) + "/pause"));
-  // The answer comes before the batch under way is stored: wait for the final figures.
-  const auto until = Context::Clock::now() + kPauseWait;
-  while (Context::Clock::now() < until) {
-    auto fresh = session.call("GET", job_target(job));
-    if (!fresh.ok()) break;
-    const bool settled = text_of(*fresh, "state") == "paused" &&
-                         count_of(*fresh, "version") == count_of(paused, "version");
-    paused = std::move(*fresh);
-    if (settled) break;
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
-  }
-  const Json& counters = paused["counters"];
-  print_err("Paused at " + grouped(count_of(counters, "done")) + " of " +
-            grouped(count_of(counters, "found")) +
-            ". Those can be searched; the same command goes on.\n");
-  return kExitInterrupted;
-}
-
 Result<std::string> absolute_folder(const std::string& folder) {
   std::error_code error;
   const std::filesystem::path path = std::filesystem::canonical(folder, error);
@@ -127,19 +64,17 @@ Result<std::string> absolute_folder(const std::string& folder) {
 /// whole.
 Result<int> finish(Session& session, const Json& job, const std::string& collection, bool named) {
   if (session.options().json) {
-    print_out(job.dump() + "\n");
+    print_json_line(job);
   }
   if (text_of(job, "state") == "failed") {
-    const Json error = job.value("error", Json::object());
-    return Error(error_code_from_name(text_of(error, "code")), text_of(error, "detail"),
-                 text_of(error, "hint"));
+    return job_error(job);
   }
   if (text_of(job, "state") == "cancelled") {
     print_err("Cancelled. What was indexed stays and can be searched.\n");
     return kExitInterrupted;
   }
   if (text_of(job, "state") == "paused") {
-    print_err("Paused. Go on: similis jobs resume " + text_of(job, "id") + "\n");
+    print_err("Paused. Go on: " + command_name() + " jobs resume " + text_of(job, "id") + "\n");
     return kExitInterrupted;
   }
   if (session.options().json || session.options().quiet) return kExitOk;
@@ -160,6 +95,16 @@ Result<int> finish(Session& session, const Json& job, const std::string& collect
 }
 
 }  // namespace
+
+Result<int> watch_build(Session& session, Json& job, bool named) {
+  ProgressView view(session);
+  auto followed = follow_job(session, job, [&](const Json& now) { view.show(now); });
+  view.end();
+  if (!followed.ok()) return std::move(followed).error();
+  job = *std::move(followed);
+  if (session.context().cancel.stop_requested() && !is_at_rest(job)) return leave_job(session, job);
+  return finish(session, job, text_of(job, "collection"), named);
+}
 
 Result<int> run_index(Session& session, const IndexOptions& options) {
   std::vector<std::string> folders;
@@ -187,12 +132,8 @@ Result<int> run_index(Session& session, const IndexOptions& options) {
                                session.err().columns, session.err().utf8) +
                 "\n");
     }
-    ASSIGN_OR_RETURN(job, follow(session, std::move(job)));
-    if (session.context().cancel.stop_requested() && !is_finished_state(text_of(job, "state"))) {
-      return interrupted(session, job);
-    }
+    ASSIGN_OR_RETURN(code, watch_build(session, job, !options.collection.empty()));
     failed += count_of(job["counters"], "failed");
-    ASSIGN_OR_RETURN(code, finish(session, job, collection, !options.collection.empty()));
     if (code != kExitOk) return code;
   }
   return options.strict && failed > 0 ? kExitNoMatch : code;

@@ -12,6 +12,7 @@
 #include "cli/render_search.h"
 #include "cli/show.h"
 #include "cli/text.h"
+#include "wire/archive.h"
 #include "wire/error_table.h"
 
 namespace similis::cli {
@@ -89,7 +90,7 @@ Result<Query> make_query(Session& session, const SearchOptions& options) {
       body["crop"] = {{"x", x}, {"y", y}, {"width", width}, {"height", height}};
     }
     query.request.headers.emplace_back("Content-Type", "application/json");
-    query.request.body = body.dump();
+    query.request.body = wire::to_text(body);
     return query;
   }
   std::string& target = query.request.target;
@@ -111,17 +112,13 @@ Result<Query> make_query(Session& session, const SearchOptions& options) {
   return query;
 }
 
-std::string path_of(const Json& hit) {
-  const std::string path = text_of(hit, "path");
-  return path.empty() ? text_of(hit, "name") : path;
-}
-
 /// Names only, one a line or ended by NUL: hits above the cut-off, for other programs.
 void print_paths(const Json& hits, bool zero) {
   std::string out;
   for (const Json& hit : hits) {
     if (!hit.value("above_cutoff", true)) continue;
-    out += path_of(hit);
+    const std::string path = path_of(hit);
+    out += path.empty() ? text_of(hit, "name") : path;
     out += zero ? '\0' : '\n';
   }
   print_out(out);
@@ -130,6 +127,11 @@ void print_paths(const Json& hits, bool zero) {
 }  // namespace
 
 Result<int> run_search(Session& session, const SearchOptions& options, const Hooks& hooks) {
+  if (options.show && (session.options().json || options.paths || options.zero)) {
+    return Error(ErrorCode::invalid_argument,
+                 "--show draws for people, --json, --paths and -0 are for programs",
+                 "Leave out one of them.");
+  }
   ASSIGN_OR_RETURN(const Query query, make_query(session, options));
   auto found = session.call(query.request);
   if (!found.ok()) {
@@ -145,20 +147,24 @@ Result<int> run_search(Session& session, const SearchOptions& options, const Hoo
   const bool any = count_of(answer, "above_cutoff_count") > 0 && !hits.empty();
   const int code = any ? kExitOk : kExitNoMatch;
 
-  if (!options.html.empty() || options.open) {
-    ASSIGN_OR_RETURN(const std::string file,
-                     write_contact_sheet(session, answer, shown, query.bytes, options.html));
-    if (options.open) TRY(open_in_browser(file));
-    if (!session.options().quiet) print_err("Written: " + printable(file) + "\n");
-  }
   if (session.options().json) {
-    print_out(answer.dump(2) + "\n");
+    print_json(answer);
   } else if (options.paths || options.zero) {
     print_paths(hits, options.zero);
   } else if (!any) {
     print_out(render_no_match(answer, session.out()));
   } else {
     print_out(render_search(answer, shown, session.out(), session.out().is_terminal));
+  }
+  if (!options.html.empty() || options.open) {
+    ASSIGN_OR_RETURN(const std::string file,
+                     write_contact_sheet(session, answer, shown, query.bytes, options.html));
+    if (!session.options().quiet) print_err("Written: " + printable(file) + "\n");
+    // The hits are the answer; a machine without a desktop has given it all the same.
+    if (options.open) {
+      if (const Status opened = open_in_browser(file); !opened.ok())
+        print_err(error_text(opened.error(), session.err()));
+    }
   }
   if (options.show && !hits.empty()) TRY(show_pictures(session, answer, query.bytes, hooks));
   return code;

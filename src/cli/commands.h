@@ -41,6 +41,9 @@ struct StatusOptions {
 
 /// Each runs one command and returns its exit code; an Error is printed by the caller.
 Result<int> run_index(Session& session, const IndexOptions& options);
+/// Follows a build and tells how it ended; `job` becomes its last state. `named`: the user named
+/// the collection. For `index` and `jobs resume`.
+Result<int> watch_build(Session& session, Json& job, bool named);
 Result<int> run_search(Session& session, const SearchOptions& options, const Hooks& hooks);
 Result<int> run_status(Session& session, const StatusOptions& options);
 Result<int> run_verify(Session& session);
@@ -54,7 +57,7 @@ Result<int> run_keys_delete(Session& session, const std::string& id);
 int print_config(const Json& config, const GlobalOptions& options, const Terminal& terminal);
 int print_doctor(const Json& checks, const GlobalOptions& options, const Terminal& terminal);
 
-/// A completion script of bash, zsh or fish.
-Result<std::string> completion_script(const std::string& shell);
+/// A completion script of bash, zsh or fish. `has_bench`: whether there is a command `bench`.
+Result<std::string> completion_script(const std::string& shell, bool has_bench);
 
 }  // namespace similis::cli

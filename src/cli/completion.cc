@@ -1,4 +1,5 @@
 #include <array>
+#include <span>
 #include <string_view>
 
 #include "cli/commands.h"
@@ -14,7 +15,7 @@ struct Word {
 constexpr std::string_view kGlobal = "--data-dir --config --json --quiet --verbose --help";
 
 /// Kept in step with the parser by a test that asks --help of every command.
-constexpr std::array<Word, 14> kCommands{{
+constexpr std::array<Word, 14> kAllCommands{{
     {"index", "--collection --model --watch --hidden --retry-failed --strict"},
     {"search",
      "--collection -k --filter --min-score --crop --exclude-self --collapse --paths -0 --show "
@@ -33,23 +34,28 @@ constexpr std::array<Word, 14> kCommands{{
     {"bench", "ingest query"},
 }};
 
-std::string names() {
+/// The last, bench, is not everywhere.
+std::span<const Word> commands_of(bool has_bench) {
+  return std::span(kAllCommands).first(kAllCommands.size() - (has_bench ? 0 : 1));
+}
+
+std::string names(std::span<const Word> commands) {
   std::string out;
-  for (const Word& command : kCommands) out += (out.empty() ? "" : " ") + std::string(command.name);
+  for (const Word& command : commands) out += (out.empty() ? "" : " ") + std::string(command.name);
   return out;
 }
 
-std::string bash() {
+std::string bash(std::span<const Word> commands) {
   std::string out = R"(# similis completion for bash
 _similis() {
   local current="${COMP_WORDS[COMP_CWORD]}" words=""
   if [ "$COMP_CWORD" -eq 1 ]; then
-    words=")" + names() +
+    words=")" + names(commands) +
                     R"( --help --version"
   else
     case "${COMP_WORDS[1]}" in
 )";
-  for (const Word& command : kCommands) {
+  for (const Word& command : commands) {
     out += "      " + std::string(command.name) + ") words=\"" + std::string(command.options) +
            "\" ;;\n";
   }
@@ -62,13 +68,13 @@ complete -o default -o bashdefault -F _similis similis
   return out;
 }
 
-std::string zsh() {
+std::string zsh(std::span<const Word> commands) {
   std::string out =
       "#compdef similis\n# similis completion for zsh\n_similis() {\n  if (( CURRENT == 2 )); "
       "then\n"
       "    compadd -- " +
-      names() + " --help --version\n    return\n  fi\n  case $words[2] in\n";
-  for (const Word& command : kCommands) {
+      names(commands) + " --help --version\n    return\n  fi\n  case $words[2] in\n";
+  for (const Word& command : commands) {
     if (!command.options.empty()) {
       out += "    " + std::string(command.name) + ") compadd -- " + std::string(command.options) +
              " ;;\n";
@@ -78,9 +84,9 @@ std::string zsh() {
   return out;
 }
 
-std::string fish() {
+std::string fish(std::span<const Word> commands) {
   std::string out = "# similis completion for fish\n";
-  for (const Word& command : kCommands) {
+  for (const Word& command : commands) {
     out += "complete -c similis -n __fish_use_subcommand -a " + std::string(command.name) + "\n";
     std::string_view rest = command.options;
     while (!rest.empty()) {
@@ -102,10 +108,11 @@ std::string fish() {
 
 }  // namespace
 
-Result<std::string> completion_script(const std::string& shell) {
-  if (shell == "bash") return bash();
-  if (shell == "zsh") return zsh();
-  if (shell == "fish") return fish();
+Result<std::string> completion_script(const std::string& shell, bool has_bench) {
+  const std::span<const Word> commands = commands_of(has_bench);
+  if (shell == "bash") return bash(commands);
+  if (shell == "zsh") return zsh(commands);
+  if (shell == "fish") return fish(commands);
   return Error(ErrorCode::invalid_argument, "there is no completion for \"" + shell + "\"",
                "Name bash, zsh or fish.");
 }

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "cli/text.h"
+#include "wire/archive.h"
 
 namespace similis::cli {
 namespace {
@@ -76,6 +77,14 @@ bool print_out(std::string_view text) {
 void print_err(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stderr);
   std::fflush(stderr);
+}
+
+void print_json(const Json& answer) {
+  print_out(wire::to_text(answer, 2) + "\n");
+}
+
+void print_json_line(const Json& answer) {
+  print_out(wire::to_text(answer) + "\n");
 }
 
 }  // namespace similis::cli

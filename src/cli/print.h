@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "cli/terminal.h"
+#include "wire/json.h"
 
 namespace similis::cli {
 
@@ -19,5 +20,9 @@ std::string error_text(const Error& error, const Terminal& terminal);
 /// Writes to standard output; false when nobody reads any more.
 bool print_out(std::string_view text);
 void print_err(std::string_view text);
+/// One object for other programs. Names can be any bytes: what is not UTF-8 is replaced.
+void print_json(const Json& answer);
+/// The same on one line, for NDJSON.
+void print_json_line(const Json& answer);
 
 }  // namespace similis::cli

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "cli/print.h"
 #include "cli/session.h"
 #include "cli/text.h"
 
@@ -154,13 +155,15 @@ std::string render_no_match(const Json& answer, const Terminal& terminal) {
   const Json& hits = answer["hits"];
   const std::string total = grouped(count_of(answer, "total"));
   if (hits.empty()) {
-    return shorten_end("No good match: none of the " + total + " pictures passes the filter.",
-                       terminal.columns, terminal.utf8) +
+    return wrapped("No good match: none of the " + total + " pictures passes the filter.",
+                   terminal.columns) +
            "\n";
   }
-  return "No good match: nearest of " + total + " is " +
-         score_text(number_of(hits.front(), "score")) + ", cut-off " +
-         score_text(number_of(answer, "cutoff")) + ". See it: --min-score 0\n";
+  return wrapped("No good match: nearest of " + total + " is " +
+                     score_text(number_of(hits.front(), "score")) + ", cut-off " +
+                     score_text(number_of(answer, "cutoff")) + ". See it: --min-score 0",
+                 terminal.columns) +
+         "\n";
 }
 
 }  // namespace similis::cli

@@ -191,9 +191,8 @@ std::string render_status(const Json& status, const Terminal& terminal) {
 }
 
 std::string render_failures(const Json& failures, std::int64_t failed, std::int64_t total,
-                            const std::string& retry, const Terminal& terminal) {
+                            const std::vector<std::string>& retry, const Terminal& terminal) {
   std::string head = grouped(failed) + " failed of " + grouped(total);
-  if (failed > 0) head += std::string(terminal.dot()) + "retry: " + retry;
   std::string out = shorten_end(head, terminal.columns, terminal.utf8) + "\n";
   std::size_t widest = 0;
   auto name_of = [](const Json& failure) {
@@ -217,6 +216,8 @@ std::string render_failures(const Json& failures, std::int64_t failed, std::int6
              terminal.dim(shorten_end(hint, room, terminal.utf8)) + "\n";
     }
   }
+  // To copy, so never shortened, however wide.
+  for (const std::string& line : retry) out += "retry: " + line + "\n";
   return out;
 }
 

@@ -71,8 +71,10 @@ TEST(RenderSearch, EveryNameFitsAtEveryWidth) {
         const Terminal terminal = terminal_of(columns, utf8);
         // A name's own characters may be beyond ASCII; what is added to them must not.
         expect_fits(render_search(answer_with(name), name, terminal, true), terminal);
-        expect_fits(render_no_match(answer_with(name), terminal_of(80, utf8)),
-                    terminal_of(80, utf8));
+        expect_fits(render_no_match(answer_with(name), terminal), terminal);
+        Json none = answer_with(name);
+        none["hits"] = Json::array();
+        expect_fits(render_no_match(none, terminal), terminal);
       }
     }
   }
@@ -187,9 +189,10 @@ TEST(RenderStatus, FitsWithHostileFoldersAndFailures) {
     for (const std::size_t columns : {100, 80, 60}) {
       const Terminal terminal = terminal_of(columns, true);
       expect_fits(render_status(status, terminal), terminal);
-      expect_fits(
-          render_failures(failures, 3, 8677, "similis index --retry-failed ~/Pictures", terminal),
-          terminal);
+      expect_fits(render_failures(failures, 3, 8677, {}, terminal), terminal);
+      const std::string retry = "similis index --retry-failed /" + std::string(200, 'x');
+      const std::string text = render_failures(failures, 3, 8677, {retry, "second"}, terminal);
+      EXPECT_TRUE(text.ends_with("\nretry: " + retry + "\nretry: second\n")) << text;
     }
   }
 }

@@ -4,6 +4,10 @@
 
 #include <cstdio>
 
+#include "core/collection.h"
+#include "wire/archive.h"
+#include "wire/text.h"
+
 namespace similis::cli {
 
 Session::Session(GlobalOptions options, std::unique_ptr<Transport> transport,
@@ -20,7 +24,7 @@ Result<Json> Session::call(std::string_view method, const std::string& target, c
   request.target = target;
   if (body != nullptr) {
     request.headers.emplace_back("Content-Type", "application/json");
-    request.body = body->dump();
+    request.body = wire::to_text(*body);
   }
   return call(request);
 }
@@ -38,8 +42,11 @@ Result<Json> Session::call(const ApiRequest& request) {
 }
 
 Result<std::string> Session::collection(const std::string& asked) {
-  if (!asked.empty()) return asked;
-  if (!default_collection_.empty()) return default_collection_;
+  const std::string& stated = asked.empty() ? default_collection_ : asked;
+  if (!stated.empty()) {
+    TRY(check_collection_name(stated));  // it becomes part of an address
+    return stated;
+  }
   ASSIGN_OR_RETURN(const Json answer, call("GET", "/api/v1/collections"));
   std::vector<std::string> names;
   for (const Json& collection : answer["collections"]) names.push_back(text_of(collection, "name"));
@@ -78,6 +85,11 @@ std::string text_of(const Json& object, const char* member) {
   if (!object.is_object()) return {};
   const auto it = object.find(member);
   return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+std::string path_of(const Json& object, const std::string& member) {
+  const auto bytes = wire::base64_decode(text_of(object, (member + "_bytes").c_str()));
+  return bytes && !bytes->empty() ? *bytes : text_of(object, member.c_str());
 }
 
 double number_of(const Json& object, const char* member, double otherwise) {

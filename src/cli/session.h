@@ -61,6 +61,9 @@ Error error_of(const ApiResponse& response);
 
 /// Text of an optional member: "" when absent or null.
 std::string text_of(const Json& object, const char* member);
+/// A path byte for byte: `member` with "_bytes" where it is not UTF-8, else `member`; "" when
+/// absent.
+std::string path_of(const Json& object, const std::string& member = "path");
 /// Number of an optional member.
 double number_of(const Json& object, const char* member, double otherwise = 0);
 std::int64_t count_of(const Json& object, const char* member);

@@ -211,6 +211,30 @@ std::string command_name() {
   return launcher == nullptr || *launcher == '\0' ? "similis" : printable(launcher);
 }
 
+std::string shell_word(std::string_view text) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:,@%";
+  if (!text.empty() && text.find_first_not_of(kPlain) == std::string_view::npos)
+    return std::string(text);
+  const bool shows = printable(text) == text;
+  std::string out = shows ? "'" : "$'";
+  for (const char c : text) {
+    if (shows) {
+      out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    } else if (c == '\'' || c == '\\') {
+      out += std::string("\\") + c;
+    } else if (c >= ' ' && c <= '~') {
+      out += c;
+    } else {
+      std::array<char, 8> escape{};
+      std::snprintf(escape.data(), escape.size(), "\\%03o",
+                    static_cast<unsigned>(static_cast<unsigned char>(c)));
+      out += escape.data();
+    }
+  }
+  return out + "'";
+}
+
 std::string below_home(const std::string& path) {
   const char* home = std::getenv("HOME");
   if (home == nullptr || *home != '/' || std::string_view(home) == "/") return path;

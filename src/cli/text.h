@@ -35,6 +35,9 @@ std::string duration_text(double seconds);
 std::string ms_text(double ms);
 /// "1 picture", "8,674 pictures".
 std::string counted(std::int64_t number, std::string_view one, std::string_view many);
+/// One word for a shell: as it is, in quotes, or as bash's $'...' when it holds control characters
+/// or bytes that are not UTF-8. Safe to print.
+std::string shell_word(std::string_view text);
 /// How the user calls this program, for lines to copy: the launcher's name, else "similis".
 std::string command_name();
 /// A folder of the user's own as a shell would take it: "~/Pictures".

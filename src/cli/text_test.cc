@@ -80,5 +80,15 @@ TEST(Terminal, Bars) {
   EXPECT_EQ(terminal.bar(0.5, 4), "##  ");
 }
 
+TEST(Text, WordsForAShell) {
+  EXPECT_EQ(shell_word("/home/u/Pictures"), "/home/u/Pictures");
+  EXPECT_EQ(shell_word("/My Pictures/$HOME"), "'/My Pictures/$HOME'");
+  EXPECT_EQ(shell_word("it's"), "'it'\\''s'");
+  EXPECT_EQ(shell_word("写真 1"), "'写真 1'");
+  EXPECT_EQ(shell_word("a\\b'\n\xff"), "$'a\\\\b\\'\\012\\377'");
+  EXPECT_EQ(shell_word("~"), "'~'");
+  EXPECT_EQ(shell_word(""), "''");
+}
+
 }  // namespace
 }  // namespace similis::cli

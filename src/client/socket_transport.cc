@@ -111,7 +111,8 @@ std::string head_text(const ServerPlace& place, const ApiRequest& request) {
 class Exchange {
  public:
   static Result<Exchange> begin(const Context& ctx, const ServerPlace& place,
-                                const ApiRequest& request) {
+                                const ApiRequest& request, bool& was_sent) {
+    was_sent = false;
     TRY(ctx.check());
     Exchange out;
     if (place.unix_socket.empty()) {
@@ -119,6 +120,7 @@ class Exchange {
     } else {
       ASSIGN_OR_RETURN(out.socket_, connect_unix(place.unix_socket));
     }
+    was_sent = true;
     TRY(send_all(ctx, out.socket_.fd(), head_text(place, request)));
     TRY(send_all(ctx, out.socket_.fd(), request.body));
     out.parser_->header_limit(kHeaderBytesMax);
@@ -181,7 +183,7 @@ class Exchange {
 }  // namespace
 
 Result<ApiResponse> SocketTransport::request(const Context& ctx, const ApiRequest& request) {
-  ASSIGN_OR_RETURN(Exchange exchange, Exchange::begin(ctx, place_, request));
+  ASSIGN_OR_RETURN(Exchange exchange, Exchange::begin(ctx, place_, request, was_sent_));
   for (bool more = true; more;) {
     ASSIGN_OR_RETURN(more, exchange.advance(ctx));
   }
@@ -193,7 +195,7 @@ Result<ApiResponse> SocketTransport::request(const Context& ctx, const ApiReques
 Result<ApiResponse> SocketTransport::stream(
     const Context& ctx, const ApiRequest& request,
     const std::function<bool(const ServerSentEvent&)>& on_event) {
-  ASSIGN_OR_RETURN(Exchange exchange, Exchange::begin(ctx, place_, request));
+  ASSIGN_OR_RETURN(Exchange exchange, Exchange::begin(ctx, place_, request, was_sent_));
   EventParser events;
   std::optional<ApiResponse> response;
   bool is_stream = false;

@@ -28,9 +28,12 @@ class SocketTransport : public Transport {
   Result<ApiResponse> stream(const Context& ctx, const ApiRequest& request,
                              const std::function<bool(const ServerSentEvent&)>& on_event) override;
   [[nodiscard]] bool is_remote() const override { return true; }
+  /// Whether the last request may have reached a server.
+  [[nodiscard]] bool was_sent() const { return was_sent_; }
 
  private:
   const ServerPlace place_;
+  bool was_sent_ = false;
 };
 
 }  // namespace similis

@@ -42,12 +42,13 @@ class Transport {
 
   virtual Result<ApiResponse> request(const Context& ctx, const ApiRequest& request) = 0;
   /// Follows server-sent events until the stream ends, `on_event` returns false, or the context
-  /// ends. The response is the head; its body is filled only when the answer is not an event stream
-  /// (a problem document).
+  /// ends. A stream may end before what it tells of does (the server stops, or is gone): only the
+  /// last event says. The response is the head; its body is filled only when the answer is not an
+  /// event stream (a problem document).
   virtual Result<ApiResponse> stream(
       const Context& ctx, const ApiRequest& request,
       const std::function<bool(const ServerSentEvent&)>& on_event) = 0;
-  /// True when another process answers: a run interrupted here goes on there.
+  /// True when a server answers: a run interrupted here goes on there.
   [[nodiscard]] virtual bool is_remote() const = 0;
 };
 

@@ -75,6 +75,15 @@ Result<bool> bool_parameter(const Call& call, std::string_view name) {
   return wire::read_bool(name, *text);
 }
 
+Response failure_page(const Call& call, const std::vector<ImageRow>& rows,
+                      const std::string& next_cursor, const CollectionFacts& facts) {
+  const View view{call.permissions, facts};
+  wire::FailurePageDoc doc;
+  for (const ImageRow& row : rows) doc.failures.push_back(failure_doc(row, view));
+  if (!next_cursor.empty()) doc.next_cursor = next_cursor;
+  return json_response(wire::to_json(doc));
+}
+
 }  // namespace
 
 Result<Response> start_build(Deps& deps, Call& call) {
@@ -178,11 +187,20 @@ Result<Response> list_failures(Deps& deps, Call& call) {
                    deps.services.jobs.failures(call.ctx, id, static_cast<std::size_t>(limit),
                                                cursor ? *cursor : ""));
   ASSIGN_OR_RETURN(const auto facts, deps.facts.get(call.ctx, job.collection_name));
-  const View view{call.permissions, *facts};
-  wire::FailurePageDoc doc;
-  for (const ImageRow& row : page.rows) doc.failures.push_back(failure_doc(row, view));
-  if (!page.next_cursor.empty()) doc.next_cursor = page.next_cursor;
-  return json_response(wire::to_json(doc));
+  return failure_page(call, page.rows, page.next_cursor, *facts);
+}
+
+Result<Response> list_collection_failures(Deps& deps, Call& call) {
+  TRY(only_parameters(call, {"cursor", "limit"}));
+  ASSIGN_OR_RETURN(const std::int64_t limit,
+                   whole_parameter(call, "limit", 1, kFailuresMax, kFailuresDefault));
+  const std::string* cursor = call.target.parameter("cursor");
+  ASSIGN_OR_RETURN(
+      const ListPage page,
+      deps.services.library.list_failures(call.ctx, call.captures[0],
+                                          static_cast<std::size_t>(limit), cursor ? *cursor : ""));
+  ASSIGN_OR_RETURN(const auto facts, deps.facts.get(call.ctx, call.captures[0]));
+  return failure_page(call, page.rows, page.next_cursor, *facts);
 }
 
 Result<Response> retry_failures(Deps& deps, Call& call) {

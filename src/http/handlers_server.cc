@@ -122,16 +122,16 @@ Result<Response> sign_in(Deps& deps, Call& call) {
   return response;
 }
 
-Result<Response> healthz(Deps&, Call& call) {
+Result<Response> healthz(Deps& deps, Call& call) {
   TRY(only_parameters(call, {}));
-  return json_response(wire::to_json(wire::HealthDoc{"ok"}));
+  return json_response(wire::to_json(wire::HealthDoc{"ok", deps.options.version}));
 }
 
 Result<Response> readyz(Deps& deps, Call& call) {
   TRY(only_parameters(call, {}));
   const Status ready = deps.services.status.ready(call.ctx);
   if (!ready.ok()) return Error(ErrorCode::unavailable, ready.error().message, ready.error().hint);
-  return json_response(wire::to_json(wire::HealthDoc{"ready"}));
+  return json_response(wire::to_json(wire::HealthDoc{"ready", {}}));
 }
 
 Result<Response> metrics(Deps& deps, Call& call) {

@@ -42,6 +42,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/api/v1/collections/{collection}/images/{id}/file", get_image_file},
     {"GET", "/api/v1/collections/{collection}/images/{id}/thumbnail", get_image_thumbnail},
     {"GET", "/api/v1/collections/{collection}/images/{id}/preview", get_image_preview},
+    {"GET", "/api/v1/collections/{collection}/failures", list_collection_failures},
     {"GET", "/api/v1/jobs", list_jobs},
     {"GET", "/api/v1/jobs/{id}", get_job},
     {"GET", "/api/v1/jobs/{id}/events", follow_job},

@@ -95,6 +95,7 @@ Result<Response> pause_job(Deps&, Call&);
 Result<Response> resume_job(Deps&, Call&);
 Result<Response> cancel_job(Deps&, Call&);
 Result<Response> list_failures(Deps&, Call&);
+Result<Response> list_collection_failures(Deps&, Call&);
 Result<Response> retry_failures(Deps&, Call&);
 Result<Response> list_models(Deps&, Call&);
 Result<Response> get_status(Deps&, Call&);

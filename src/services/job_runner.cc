@@ -43,9 +43,10 @@ JobRunner::JobRunner(const Ports& ports)
 
 JobRunner::~JobRunner() = default;
 
-void JobRunner::run(const std::stop_token& stop) {
+void JobRunner::run(const std::stop_token& stop, JobScope scope) {
   {
     std::lock_guard lock(mutex_);
+    scope_ = scope;
     stop_ = stop;
   }
   const std::stop_callback wake(stop, [this] { poke(); });
@@ -66,6 +67,14 @@ void JobRunner::run(const std::stop_token& stop) {
     poked_ = false;
   }
   join_followers(true);
+}
+
+void JobRunner::want(JobId id) {
+  {
+    std::lock_guard lock(mutex_);
+    wanted_.insert(id);
+  }
+  poke();
 }
 
 void JobRunner::poke() {
@@ -134,6 +143,10 @@ Result<std::optional<Job>> JobRunner::try_claim(const Job& job) {
     TRY(ports_.metadata.update_job(ctx, job.id, job.owner, given_back, ports_.limits.lease_s));
   } else if (job.state == JobState::running && job.lease_until >= unix_now_s()) {
     return std::optional<Job>();
+  }
+  {
+    std::lock_guard lock(mutex_);
+    if (scope_ == JobScope::asked_here && !wanted_.contains(job.id)) return std::optional<Job>();
   }
   ASSIGN_OR_RETURN(Job claimed,
                    ports_.metadata.claim_job(ctx, job.id, owner_, ports_.limits.lease_s));

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -13,6 +14,7 @@
 
 #include "core/job.h"
 #include "services/job_lease.h"
+#include "services/job_service.h"
 #include "services/ports.h"
 #include "services/root_locks.h"
 
@@ -28,7 +30,9 @@ class JobRunner {
   ~JobRunner();
 
   /// Until `stop`; then the job at work goes back to the queue.
-  void run(const std::stop_token& stop);
+  void run(const std::stop_token& stop, JobScope scope);
+  /// The job was asked for here, which is what counts when not all are worked on. Pokes.
+  void want(JobId id);
   /// There may be a new job, or a row has changed.
   void poke();
   /// Waits until a job row may have changed since `seen` (see changes()), at most until `until`.
@@ -62,6 +66,8 @@ class JobRunner {
   mutable std::condition_variable_any changed_;
   std::uint64_t changes_ = 0;
   bool poked_ = false;
+  JobScope scope_ = JobScope::all;
+  std::set<JobId> wanted_;
   std::stop_token stop_;
   std::map<JobId, JobLease*> leases_;
   std::map<JobId, Job> unwritten_;

@@ -90,7 +90,7 @@ Result<StartedJob> JobService::start_build(const Context& ctx, std::string_view 
   if (made.job.state == JobState::paused) {
     ASSIGN_OR_RETURN(made.job, ports.metadata.set_job_state(ctx, made.job.id, JobState::queued));
   }
-  impl_->runner.poke();
+  impl_->runner.want(made.job.id);
   return StartedJob{std::move(made.job), made.existed};
 }
 
@@ -102,7 +102,7 @@ Result<StartedJob> JobService::start_verify(const Context& ctx, std::string_view
   if (made.job.state == JobState::paused) {
     ASSIGN_OR_RETURN(made.job, ports.metadata.set_job_state(ctx, made.job.id, JobState::queued));
   }
-  impl_->runner.poke();
+  impl_->runner.want(made.job.id);
   return StartedJob{std::move(made.job), made.existed};
 }
 
@@ -123,7 +123,9 @@ Result<Job> JobService::pause(const Context& ctx, JobId id) {
 }
 
 Result<Job> JobService::resume(const Context& ctx, JobId id) {
-  return impl_->set_state(ctx, id, JobState::queued);
+  ASSIGN_OR_RETURN(Job job, impl_->set_state(ctx, id, JobState::queued));
+  impl_->runner.want(id);
+  return job;
 }
 
 Result<Job> JobService::cancel(const Context& ctx, JobId id) {
@@ -173,8 +175,8 @@ Result<std::vector<std::string>> JobService::findings(const Context& ctx, JobId 
                "Run verify again.");
 }
 
-void JobService::run(std::stop_token stop) {
-  impl_->runner.run(stop);
+void JobService::run(std::stop_token stop, JobScope scope) {
+  impl_->runner.run(stop, scope);
 }
 
 Status JobService::recover(const Context& ctx) {

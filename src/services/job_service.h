@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string_view>
@@ -21,6 +22,10 @@ struct FailurePage {
   std::vector<ImageRow> rows;
   std::string next_cursor;
 };
+
+/// Whose jobs a process works on: all there are, or only those that its own JobService was asked to
+/// start or resume. A command that is soon over must not take up what others left.
+enum class JobScope : std::uint8_t { all, asked_here };
 
 /// Long work: building from a folder, verifying. Jobs are rows, worked on by the threads that run()
 /// lends; what is left of a job is derived from row states, so that resuming is running again.
@@ -54,9 +59,9 @@ class JobService {
   Result<std::vector<std::string>> findings(const Context& ctx, JobId id);
 
   /// Finishes what an earlier process left (pending and removing rows, orphaned blobs, jobs of a
-  /// dead owner go back to the queue), then works on jobs one after another until `stop`. Blocks:
-  /// the application lends it a thread.
-  void run(std::stop_token stop);
+  /// dead owner go back to the queue), then works on the jobs of `scope` one after another until
+  /// `stop`. Blocks: the application lends it a thread.
+  void run(std::stop_token stop, JobScope scope = JobScope::all);
   /// Only the finishing of leftovers; quick when there is nothing.
   Status recover(const Context& ctx);
 

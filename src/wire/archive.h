@@ -36,9 +36,10 @@ inline double rounded(double value) {
   return std::round(value * 1e6) / 1e6;
 }
 
-/// Invalid UTF-8 never leaves: it would make the whole document unreadable.
-inline std::string to_text(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+/// Invalid UTF-8 never leaves: it would make the whole document unreadable. On one line unless
+/// `indent` says how far members are indented.
+inline std::string to_text(const Json& json, int indent = -1) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 
 /// Parses `text`; invalid_argument says where it stops being JSON.

@@ -366,6 +366,7 @@ void describe(A& a, X& x) {
 template <typename A, Of<HealthDoc> X>
 void describe(A& a, X& x) {
   a.field("status", x.status);
+  a.optional("version", x.version);
 }
 
 #define SIMILIS_WIRE_DOCUMENT(Type, name)                           \

@@ -305,6 +305,7 @@ struct KeyListDoc {
 
 struct HealthDoc {
   std::string status;
+  std::optional<std::string> version;  // of the program that answers; /healthz only
 };
 
 // Writing and reading. Reading is for clients: members they do not know are ignored (the server

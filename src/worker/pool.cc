@@ -336,6 +336,7 @@ Status WorkerPool::Impl::await_ready(const Context& ctx, Lease& lease) {
       lease.process->anonymous_bytes_at_rest = hello->anonymous_bytes;
       std::unique_lock lock(mutex_);
       failed_starts_ = 0;
+      stats_.missing_sandbox = hello->missing_sandbox;
       const bool warn = !hello->missing_sandbox.empty() && !std::exchange(warned_, true);
       lock.unlock();
       if (warn) {

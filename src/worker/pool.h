@@ -34,6 +34,8 @@ class WorkerPool final : public Decoder {
     int workers = 0;             // alive now
     std::uint64_t restarts = 0;  // after a crash, a hang or too much memory
     std::uint64_t decoded = 0;   // outcomes of any kind that came from a worker
+    std::string
+        missing_sandbox;  // what the kernel refused a worker, in words; "" when all is there
   };
 
   /// not_found or permission_denied when the worker program is not there. Starts the first worker

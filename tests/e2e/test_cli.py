@@ -171,18 +171,23 @@ class OneDataDirectory(Similis):
         self.assertEqual(self.stop(server), 0)
 
     def test_interrupt_pauses_and_the_same_command_goes_on(self):
-        self.make_pictures(60)
+        count = 300  # a run that takes seconds: the signal comes while it is at work
+        self.make_pictures(count)
         process = self.start("index", self.pictures, "--json")
         for line in process.stdout:
             if json.loads(line)["counters"]["ready"] > 0:
                 break
         process.send_signal(signal.SIGINT)
         process.stdout.read()
-        code = process.wait(timeout=30)
-        self.assertIn(code, (0, 130))  # 0 when all was done before the signal came
+        self.assertEqual(process.wait(timeout=30), 130)
+        self.assertIn("Paused at", process.stderr.read().decode())
+        paused = self.ask("jobs")["jobs"][0]
+        self.assertEqual(paused["state"], "paused")
+        counts = self.ask("status")["collections"][0]["counts"]
+        self.assertTrue(0 < counts["ready"] < count, counts)
         job = self.index()
-        self.assertEqual(self.ask("status")["collections"][0]["counts"]["ready"], 60)
-        self.assertEqual(job["state"], "done")
+        self.assertEqual((job["state"], job["id"]), ("done", paused["id"]))
+        self.assertEqual(self.ask("status")["collections"][0]["counts"]["ready"], count)
 
     def test_killed_at_random_moments_ends_with_the_same_result(self):
         self.make_pictures(40)
@@ -212,18 +217,47 @@ class Local(Similis):
     def test_every_command_explains_itself_with_an_example(self):
         out, _ = self.run_similis("--help")
         for command in ("index", "search", "serve", "status", "verify", "jobs", "collections", "models", "config",
-                        "doctor", "licenses", "completion", "bench"):
+                        "doctor", "licenses", "completion"):
             self.assertIn(command, out)
             text, _ = self.run_similis(command, "--help")
             self.assertIn("Example", text, command)
 
-    def test_completion_names_every_option(self):
+    COMMANDS = ("index", "search", "serve", "status", "verify", "jobs", "collections", "keys", "models", "config",
+                "doctor", "licenses", "completion")
+
+    def offered(self, words):
+        """What bash would offer after these words, by the script itself."""
         script, _ = self.run_similis("completion", "bash")
-        for command in ("index", "search", "serve", "status", "config"):
-            text, _ = self.run_similis(command, "--help")
-            for word in text.replace(",", " ").split():
-                if word.startswith("--"):
-                    self.assertIn(word, script, command)
+        line = " ".join(f"'{word}'" for word in ("similis", *words, ""))
+        done = subprocess.run(
+            ["bash", "-c", script + f"\nCOMP_WORDS=({line}); COMP_CWORD={len(words) + 1}; _similis\n"
+             'printf "%s\\n" "${COMPREPLY[@]}"'], capture_output=True, text=True, check=True)
+        return set(done.stdout.split())
+
+    def options_of(self, *command):
+        """The options and subcommands that its --help lists, one a line in the first column."""
+        text, _ = self.run_similis(*command, "--help")
+        found, part = set(), ""
+        for line in text.splitlines():
+            if line and not line.startswith(" "):
+                part = line.rstrip(":")
+            elif line.startswith("  ") and not line.startswith("   ") and part == "Options":
+                found |= {w for w in line.split("  ")[1].replace(",", " ").split() if w.startswith("-")}
+            elif line.startswith("  ") and not line.startswith("   ") and part == "Subcommands":
+                found.add(line.split()[0])
+        self.assertIn("--help", found, text)
+        return {word for word in found if word.startswith("--") or word in ("-k", "-0") or word[0] != "-"}
+
+    def test_completion_offers_what_each_command_takes_and_no_more(self):
+        self.assertLessEqual(set(self.COMMANDS), self.offered([]))
+        for command in self.COMMANDS:
+            with self.subTest(command):
+                taken = self.options_of(command)
+                if command == "completion":
+                    taken |= {"bash", "zsh", "fish"}
+                if command == "keys":  # takes the common options after its subcommands only
+                    taken |= self.options_of("keys", "list")
+                self.assertEqual(self.offered([command]), taken)
 
     def test_config_shows_sources(self):
         (self.root / "c.toml").write_text("[server]\nthreads = 3\n")
@@ -233,7 +267,27 @@ class Local(Similis):
         self.assertIn("SIMILIS_DATA_DIR", values["data_dir"]["source"])
 
     def test_doctor_and_licenses(self):
-        self.assertTrue(self.ask("doctor")["checks"])
+        for started in (False, True):
+            checks = {check["name"]: check for check in self.ask("doctor")["checks"]}
+            names = {"processor", "memory", "disk", "stores", "formats", "sandbox", "models", "page"}
+            self.assertEqual(set(checks) - {"reading"}, names)
+            self.assertEqual("reading" in checks, started)
+            formats = checks["formats"]
+            self.assertEqual(formats["state"], "ok", formats)
+            for name in ("JPEG", "PNG", "WebP", "GIF", "TIFF", "HEIC", "AVIF", "JXL", "BMP"):
+                self.assertIn(name, formats["detail"])
+            for check in checks.values():
+                self.assertTrue(check["state"] == "ok" or check["advice"], check)
+            if started:
+                self.assertIn("1 collection, 2 vectors", checks["stores"]["detail"])
+                self.assertRegex(checks["reading"]["detail"], r"\d (MB|GB) a second")
+            else:
+                self.make_pictures(2)
+                self.index()
+        self.assertFalse(list(self.data.glob("doctor.tmp*")))
+        self.serve()
+        checks = {check["name"]: check for check in self.ask("doctor")["checks"]}
+        self.assertIn("is open in process", checks["stores"]["detail"])
         out, _ = self.run_similis("licenses")
         self.assertIn("Apache", out)
         self.assertIn("OpenVINO", out)

@@ -126,6 +126,7 @@ TEST_F(AccessTest, PathsAreShownByPermission) {
                                             "/api/v1/jobs",
                                             job,
                                             job + "/failures",
+                                            "/api/v1/collections/pictures/failures",
                                             "/api/v1/collections"};
   for (const std::string& target : targets) {
     const Answer hidden = as(key, "GET", target);

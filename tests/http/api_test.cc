@@ -349,6 +349,11 @@ TEST_F(ApiTest, BuildsAFolderAndTellsOfIt) {
   EXPECT_EQ(failures.json["failures"][0]["name"], "bad.jpg");
   EXPECT_EQ(failures.json["failures"][0]["code"], "unreadable_media");
   EXPECT_EQ(failures.json["failures"][0]["attempts"], 1);
+  const Answer of_all = get("/api/v1/collections/pictures/failures?limit=10");
+  EXPECT_EQ(of_all.status, 200);
+  EXPECT_EQ(of_all.json, failures.json);
+  EXPECT_EQ(get("/api/v1/collections/nosuch/failures").status, 404);
+  EXPECT_EQ(get("/api/v1/collections/pictures/failures?limit=0").status, 400);
   const Answer retry = ask("POST", job + "/failures/retry");
   ASSERT_EQ(retry.status, 202) << retry.body;
   EXPECT_EQ(retry.json["options"]["retry_failed"], true);
@@ -416,6 +421,7 @@ TEST_F(ApiWithPictures, CountsForPrometheus) {
 
 TEST_F(ApiTest, KnowsWhetherItIsReady) {
   EXPECT_EQ(get("/healthz").json["status"], "ok");
+  EXPECT_EQ(get("/healthz").json["version"], "1.2.3");
   EXPECT_EQ(get("/readyz").json["status"], "ready");
   status_.state = Error(ErrorCode::unavailable, "the index is still opening", "Try again.");
   const Answer waiting = get("/readyz");

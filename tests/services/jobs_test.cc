@@ -59,6 +59,21 @@ TEST_F(JobsTest, BadRequests) {
   EXPECT_EQ(jobs_->get(ctx_, 4711).error().code, ErrorCode::not_found);
 }
 
+TEST_F(JobsTest, OneWhoWorksOnWhatItIsAskedForLeavesTheRest) {
+  write_pictures(3);
+  const JobId left = start().job.id;  // by a process that has gone
+  restart();
+  const JobId asked = value_of(jobs_->start_build(ctx_, "others", root_, {}, "")).job.id;
+  std::jthread runner(
+      [this](const std::stop_token& stop) { jobs_->run(stop, JobScope::asked_here); });
+  EXPECT_EQ(wait_until_finished(asked).state, JobState::done);
+  EXPECT_EQ(value_of(jobs_->get(ctx_, left)).state, JobState::queued);
+  ASSERT_THAT(jobs_->resume(ctx_, left), IsOk());
+  EXPECT_EQ(wait_until_finished(left).state, JobState::done);
+  runner.request_stop();
+  runner.join();
+}
+
 TEST_F(JobsTest, PauseAndResumeAreQuickAndLoseNothing) {
   write_pictures(300);
   decoder_.delay_ms = 10;

@@ -61,7 +61,7 @@ Error explain(const soci::soci_error& error, const fs::path& file) {
   const std::string message = "database " + file.native() + ": " + error.get_error_message();
   switch (code) {
     case SQLITE_FULL:
-      return {ErrorCode::resource_exhausted, message,
+      return {ErrorCode::resource_exhausted, message + disk_room(file.native()),
               "Free some disk space and try again; nothing was changed."};
     case SQLITE_NOMEM:
       return {ErrorCode::resource_exhausted, message, "Free some memory and try again."};
