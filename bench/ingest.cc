@@ -135,10 +135,11 @@ Result<double> indexing_rate(const fs::path& folder, Settings settings, const fs
   settings.data_dir = data;
   ASSIGN_OR_RETURN(
       const auto system,
-      System::open(settings, {.version = "bench", .start_token = {}, .web_folder = {}}));
+      System::open(settings,
+                   {.version = "bench", .command = {}, .start_token = {}, .web_folder = {}}));
   // The model is compiled and loaded before the clock starts, as it is in a server.
   TRY(system->load_model(""));
-  system->start_jobs();
+  system->start_jobs(JobScope::all);
   const Context ctx;
   const double begin = wall_seconds();
   ASSIGN_OR_RETURN(auto started, system->jobs().start_build(ctx, "bench", folder.native(), {}, ""));

@@ -179,7 +179,8 @@ Status run_query(const QueryOptions& options) {
   settings.data_dir = folder.path() / "data";
   ASSIGN_OR_RETURN(
       const auto system,
-      System::open(settings, {.version = "bench", .start_token = kToken, .web_folder = {}}));
+      System::open(settings,
+                   {.version = "bench", .command = {}, .start_token = kToken, .web_folder = {}}));
   std::printf("Filling the index: %d rows\n", options.rows);
   std::fflush(stdout);
   TRY(fill(*system, options.rows));
