@@ -13,8 +13,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// How long a process that holds the lock may take to open its socket, or to end.
-constexpr std::chrono::seconds kPatience{20};
+/// How long a process that holds the lock may take to open its socket, or to end: it may have a
+/// batch of pictures under way.
+constexpr std::chrono::seconds kPatience{30};
 /// How long a server may take to start again.
 constexpr std::chrono::seconds kServerPatience{5};
 /// How long a command that is done stays for requests of others. Below kPatience, for they wait.
@@ -65,10 +66,10 @@ DataTransport::DataTransport(const Settings& settings, std::string version)
 
 DataTransport::~DataTransport() = default;
 
-Result<std::unique_ptr<Transport>> DataTransport::open(const Settings& settings,
+Result<std::unique_ptr<Transport>> DataTransport::open(const Context& ctx, const Settings& settings,
                                                        std::string version) {
   std::unique_ptr<DataTransport> transport(new DataTransport(settings, std::move(version)));
-  TRY(transport->reach(Context{}));
+  TRY(transport->reach(ctx));
   return std::unique_ptr<Transport>(std::move(transport));
 }
 

@@ -17,7 +17,8 @@ class DataTransport final : public Transport {
  public:
   /// `version` is this program's. Errors: those of System::open; conflict when the holder is
   /// of another version or does not answer.
-  static Result<std::unique_ptr<Transport>> open(const Settings& settings, std::string version);
+  static Result<std::unique_ptr<Transport>> open(const Context& ctx, const Settings& settings,
+                                                 std::string version);
   ~DataTransport() override;
 
   Result<ApiResponse> request(const Context& ctx, const ApiRequest& request) override;

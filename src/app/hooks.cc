@@ -49,12 +49,14 @@ void start_log(const cli::GlobalOptions& options) {
   });
 }
 
-Result<cli::Connection> connect(const cli::GlobalOptions& options) {
+Result<cli::Connection> connect(const cli::GlobalOptions& options, std::stop_token stop) {
+  Context ctx;
+  ctx.cancel = std::move(stop);
   start_log(options);
   ASSIGN_OR_RETURN(const Settings settings, load_settings(options));
   cli::Connection out;
   out.default_collection = settings.collection;
-  ASSIGN_OR_RETURN(out.transport, DataTransport::open(settings, kVersion));
+  ASSIGN_OR_RETURN(out.transport, DataTransport::open(ctx, settings, kVersion));
   return out;
 }
 

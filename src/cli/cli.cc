@@ -57,7 +57,7 @@ using Command = std::function<Result<int>(Parsed&, const Hooks&, std::stop_token
 template <typename Run>
 Command with_session(Run run) {
   return [run](Parsed& parsed, const Hooks& hooks, std::stop_token stop) -> Result<int> {
-    ASSIGN_OR_RETURN(Connection connection, hooks.connect(parsed.global));
+    ASSIGN_OR_RETURN(Connection connection, hooks.connect(parsed.global, stop));
     Session session(parsed.global, std::move(connection.transport),
                     std::move(connection.default_collection));
     Context context;

@@ -36,7 +36,7 @@ struct Hooks {
   std::string version;
   /// A running server when the data directory's lock is held, else the embedded system in this
   /// process.
-  std::function<Result<Connection>(const GlobalOptions&)> connect;
+  std::function<Result<Connection>(const GlobalOptions&, std::stop_token)> connect;
   /// Serves until stopped. `on_ready` gets the lines to print.
   std::function<Status(const GlobalOptions&, const ServeOptions&, std::stop_token,
                        const std::function<void(const std::string&)>& on_ready)>

@@ -93,7 +93,7 @@ class FullDisk(Similis):
         ready = lambda status: status["collections"][0]["counts"]["ready"]  # noqa: E731
         self.assertEqual(ready(before), 8)
         self.assertIn("full 3", out)
-        self.assertRegex(err, r"(?i)disk.*full|no space")
+        self.assertRegex(" ".join(err.split()), r"(?i)(disk.*full|no space).*free \d")
         self.assertIn("status 0", out)
         self.assertIn("p000.png\nsearch 0", out)
         self.assertGreaterEqual(ready(after), 8)
