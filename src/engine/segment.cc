@@ -1,9 +1,27 @@
 #include "engine/segment.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstring>
 
 namespace similis::engine {
+
+namespace {
+constexpr std::size_t kHugePageBytes = 2 << 20;
+}
+
+// Pages are only touched where rows are, so rounding the allocation up costs address space alone.
+VectorBlock::VectorBlock(std::uint64_t bytes, Filled filled, std::shared_ptr<MemoryBudget> budget)
+    : bytes_(bytes), budget_(std::move(budget)) {
+  if (filled == Filled::by_and_by || bytes < kHugePageBytes) {
+    buffer_ = AlignedBuffer(bytes);
+    return;
+  }
+  buffer_ = AlignedBuffer(bytes, kHugePageBytes);
+  // For whole huge pages only; a kernel without them says no, and nothing is lost.
+  (void)::madvise(buffer_.data(), bytes / kHugePageBytes * kHugePageBytes, MADV_HUGEPAGE);
+}
 
 Segment::Segment(std::uint32_t number, const Geometry& geometry,
                  std::unique_ptr<AttributeColumns> columns, std::shared_ptr<MemoryBudget> budget)
@@ -30,7 +48,8 @@ std::uint32_t Segment::append(std::uint64_t id, std::span<const std::byte> vecto
   if (!block) {
     // Only a fresh chunk: opening loads a tail that is partly filled, eviction spares it.
     budget_->reserve(geometry_.chunk_bytes());
-    block = std::make_shared<VectorBlock>(geometry_.chunk_bytes(), budget_);
+    block = std::make_shared<VectorBlock>(geometry_.chunk_bytes(), VectorBlock::Filled::by_and_by,
+                                          budget_);
     chunk.set_block(block);
   }
   std::byte* row = block->data() + std::size_t{at} * geometry_.stride_bytes;
@@ -115,7 +134,9 @@ std::shared_ptr<const PartList> Segment::parts() const {
 Result<std::shared_ptr<VectorBlock>> Segment::read_block(
     std::uint32_t chunk, std::uint32_t rows, AlignedBuffer& scratch,
     std::vector<std::uint32_t>& damaged) const {
-  auto block = std::make_shared<VectorBlock>(geometry_.chunk_bytes(), budget_);
+  const auto filled =
+      rows == geometry_.chunk_rows ? VectorBlock::Filled::at_once : VectorBlock::Filled::by_and_by;
+  auto block = std::make_shared<VectorBlock>(geometry_.chunk_bytes(), filled, budget_);
   const auto parts_now = parts();
   const std::uint64_t begin = std::uint64_t{chunk} * geometry_.chunk_rows, end = begin + rows;
   std::vector<std::uint32_t> damaged_in_part;

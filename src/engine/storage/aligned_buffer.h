@@ -20,10 +20,11 @@ constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t multiple) {
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
-  explicit AlignedBuffer(std::size_t bytes)
+  /// `alignment`: a power of two.
+  explicit AlignedBuffer(std::size_t bytes, std::size_t alignment = kBlockBytes)
       : bytes_(bytes),
         data_(static_cast<std::byte*>(
-            std::aligned_alloc(kBlockBytes, round_up(bytes == 0 ? 1 : bytes, kBlockBytes)))) {
+            std::aligned_alloc(alignment, round_up(bytes == 0 ? 1 : bytes, alignment)))) {
     if (data_ == nullptr) throw std::bad_alloc();
   }
 
