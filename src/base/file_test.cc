@@ -39,5 +39,13 @@ TEST(ReadFile, APipeIsReadToItsEnd) {
   EXPECT_EQ(limited.error().code, ErrorCode::too_large);
 }
 
+// procfs has nothing to sync in a folder and answers EINVAL, as autofs and squashfs do.
+TEST(File, FoldersOfFileSystemsThatCannotSyncThemCountAsSynced) {
+  EXPECT_TRUE(sync_directory("/proc").ok());
+  const TemporaryFolder folder;
+  EXPECT_TRUE(sync_directory(folder.path()).ok());
+  EXPECT_EQ(sync_directory(folder.path() / "absent").error().code, ErrorCode::not_found);
+}
+
 }  // namespace
 }  // namespace similis

@@ -392,6 +392,9 @@ class Parser {
         break;
       case Field::folder: {
         std::string path = value.text;
+        // "" is where uploads are. Anything else would match nothing, and not say why.
+        if (!path.empty() && path.front() != '/')
+          return error_at(value.at, "expected an absolute folder such as /home/me/Pictures");
         while (path.size() > 1 && path.back() == '/') path.pop_back();
         out = condition(field, op, std::move(path));
         break;

@@ -90,6 +90,11 @@ TEST(Filter, ErrorsPointAtThePlace) {
   EXPECT_NE(error_of("tag < x").find("= and != only"), std::string::npos);
   EXPECT_NE(error_of("size > 999999999999999gb").find("expected a size"), std::string::npos);
   EXPECT_NE(error_of("size > 10zb").find("expected a size"), std::string::npos);
+  EXPECT_EQ(error_of("folder under ~/Pictures"),
+            "filter: expected an absolute folder such as /home/me/Pictures\n  folder under "
+            "~/Pictures\n               ^");
+  EXPECT_NE(error_of("folder in (/a, b)").find("expected an absolute folder"), std::string::npos);
+  EXPECT_TRUE(parse_filter("folder = \"\"").ok());
   // The caret stands under a character, not a byte: ü is two bytes.
   EXPECT_EQ(error_of("tag = grün und"),
             "filter: expected \"and\", \"or\" or the end, found \"und\"\n  tag = grün und\n        "

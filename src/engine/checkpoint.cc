@@ -24,25 +24,23 @@ struct Work {
 
 /// Takes parts that hold changes alone out of the list, when they are many, and their rows into
 /// `changed`.
-Status join_changes(Work& work) {
+void join_changes(Work& work) {
   const auto& parts = *work.parts;
   const auto alone = [](const auto& part) { return part->rows() == 0; };
   if (static_cast<std::size_t>(std::count_if(parts.begin(), parts.end(), alone)) < kChangePartsMax)
-    return {};
+    return;
   auto kept = std::make_shared<PartList>();
   for (const auto& part : parts) {
     if (!alone(part)) {
       kept->push_back(part);
       continue;
     }
-    ASSIGN_OR_RETURN(const auto tables, part->read_tables());
-    for (const ChangeRecord& change : tables.changes) work.changed.push_back(change.ordinal);
+    work.changed.insert(work.changed.end(), part->changed().begin(), part->changed().end());
     work.dropped.push_back(part_name(part->record().file));
   }
   std::sort(work.changed.begin(), work.changed.end());
   work.changed.erase(std::unique(work.changed.begin(), work.changed.end()), work.changed.end());
   work.parts = std::move(kept);
-  return {};
 }
 
 Status write_rows(PartWriter& writer, const Work& work, std::uint64_t lsn) {
@@ -80,7 +78,14 @@ Status write_rows(PartWriter& writer, const Work& work, std::uint64_t lsn) {
 
 Status IndexImpl::checkpoint(Seal seal, Compaction* compaction) {
   std::lock_guard lock(maintenance_mutex);
-  TRY(checkpoint_locked(seal, compaction));
+  try {
+    TRY(checkpoint_locked(seal, compaction));
+  } catch (const std::bad_alloc&) {
+    // Which rows have changed since the last one is forgotten: only opening finds out again.
+    std::lock_guard commit_lock(commit_mutex);
+    refuse_writes("out of memory");
+    throw;
+  }
   return settle_memory_locked();
 }
 
@@ -136,7 +141,7 @@ Status IndexImpl::checkpoint_locked(Seal seal, Compaction* compaction) {
   PublishOutcome outcome = PublishOutcome::unchanged;
   auto write = [&]() -> Status {
     for (Work& work : works) {
-      TRY(join_changes(work));
+      join_changes(work);
       if (work.view.rows > work.persisted_rows || !work.changed.empty()) {
         PartWriter::Identity identity{uuid, 0, manifest.lsn, work.segment->number(),
                                       work.persisted_rows};

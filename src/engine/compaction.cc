@@ -12,6 +12,8 @@ constexpr std::size_t kPartsMax = 32;
 // A segment is rewritten when a quarter of it is dead, but not for a few rows: until then they cost
 // a search less than the rewriting's syncs cost the disk.
 constexpr std::uint32_t kDeadRowsMin = 1024;
+// Of attributes: a record is about 40 bytes.
+constexpr std::uint32_t kSupersededMin = 4096;
 
 std::uint32_t live_rows(const Segment& segment) {
   return segment.rows() - segment.dead();
@@ -39,6 +41,8 @@ IndexImpl::Inputs IndexImpl::choose_due() const {
     ++filled;
     if (segment->dead() >= kDeadRowsMin && segment->dead() >= segment->rows() / 4) return {segment};
     if (segment->parts()->size() > kPartsMax) return {segment};
+    if (segment->columns().superseded() > std::max(kSupersededMin, segment->rows()))
+      return {segment};
   }
   return filled > kSegmentsMax ? two_smallest(segments) : Inputs{};
 }

@@ -20,8 +20,9 @@ std::vector<float> vector_of(std::uint64_t id, std::uint64_t version) {
   return random_vector(random, kDimensions);
 }
 
-std::string attributes_of(std::uint64_t id) {
-  return id % 2 == 0 ? "even" : "odd";
+/// The first letter says whether the id is even, the rest which version it is of.
+std::string attributes_of(std::uint64_t id, std::uint64_t version) {
+  return (id % 2 == 0 ? "e" : "o") + std::to_string(version);
 }
 
 TEST(Concurrency, ReadersSeeWholeWritesAndNeverWait) {
@@ -45,7 +46,7 @@ TEST(Concurrency, ReadersSeeWholeWritesAndNeverWait) {
     std::vector<Row> rows;
     for (std::uint64_t id = first; id < first + count; ++id) {
       vectors.push_back(vector_of(id, version));
-      attributes.push_back(attributes_of(id));
+      attributes.push_back(attributes_of(id, version));
     }
     for (std::uint64_t i = 0; i < count; ++i)
       rows.push_back({first + i, vectors[i], as_bytes(attributes[i])});
@@ -60,7 +61,10 @@ TEST(Concurrency, ReadersSeeWholeWritesAndNeverWait) {
     std::lock_guard lock(problems_mutex);
     problems.push_back(std::move(what));
   };
-  std::vector<std::map<std::uint64_t, std::uint64_t>> versions(kWriters);
+  struct Versions {
+    std::uint64_t vector = 0, attributes = 0;
+  };
+  std::vector<std::map<std::uint64_t, Versions>> versions(kWriters);
   std::vector<std::thread> threads;
   for (int w = 0; w < kWriters; ++w) {
     threads.emplace_back([&, w] {
@@ -77,11 +81,16 @@ TEST(Concurrency, ReadersSeeWholeWritesAndNeverWait) {
         } else {
           if (!upsert(first, count, version).ok()) problem("an upsert failed");
           for (std::uint64_t id = first; id < first + count; ++id)
-            versions[static_cast<std::size_t>(w)][id] = version;
+            versions[static_cast<std::size_t>(w)][id] = {version, version};
         }
-        const std::string same = attributes_of(first);
-        const AttributeChange change{first, as_bytes(same)};
+        // Of any row of this writer's, there or not.
+        const std::uint64_t changed = begin + random() % kOwned;
+        const std::string later = attributes_of(changed, 1000 + version);
+        const AttributeChange change{changed, as_bytes(later)};
         if (!index.update_attributes({&change, 1}, {}).ok()) problem("a change failed");
+        auto& own = versions[static_cast<std::size_t>(w)];
+        if (const auto it = own.find(changed); it != own.end())
+          it->second.attributes = 1000 + version;
       }
       if (w == 0) stop = true;
     });
@@ -91,7 +100,8 @@ TEST(Concurrency, ReadersSeeWholeWritesAndNeverWait) {
     std::vector<std::byte> value;
     for (std::uint32_t i = 0; i < count; ++i) {
       columns.get(first + i, value);
-      if (value.size() == 4) bits[i / 64] |= std::uint64_t{1} << (i % 64);
+      if (!value.empty() && value[0] == std::byte{'e'})
+        bits[i / 64] |= std::uint64_t{1} << (i % 64);
     }
   };
   for (int s = 0; s < kSearchers; ++s) {
@@ -153,7 +163,21 @@ TEST(Concurrency, ReadersSeeWholeWritesAndNeverWait) {
       for (const auto& [id, version] : owned) {
         const auto at =
             static_cast<std::size_t>(std::lower_bound(ids->begin(), ids->end(), id) - ids->begin());
-        ASSERT_EQ((*vectors)[at], through_half(vector_of(id, version))) << id;
+        ASSERT_EQ((*vectors)[at], through_half(vector_of(id, version.vector))) << id;
+        const std::string expected_attributes = attributes_of(id, version.attributes);
+        const RowFilter same = [&](const AttributeColumns& columns, std::uint32_t first,
+                                   std::uint32_t count, std::span<std::uint64_t> bits) {
+          std::vector<std::byte> value;
+          for (std::uint32_t i = 0; i < count; ++i) {
+            columns.get(first + i, value);
+            if (std::ranges::equal(value, as_bytes(expected_attributes)))
+              bits[i / 64] |= std::uint64_t{1} << (i % 64);
+          }
+        };
+        const auto holders =
+            (*created)->search((*vectors)[at], {.k = 1000, .filter = same, .call = {}});
+        ASSERT_TRUE(std::ranges::any_of(holders->hits[0], [&](const Hit& h) { return h.id == id; }))
+            << id << " lacks " << expected_attributes;
       }
     }
   }
@@ -172,7 +196,7 @@ TEST(Concurrency, ChangesDuringACompactionAreKept) {
     ASSERT_TRUE(created.ok());
     const auto put = [&](std::uint64_t id, std::uint64_t version) {
       const auto vector = vector_of(id, version);
-      const std::string attributes = attributes_of(id);
+      const std::string attributes = attributes_of(id, version);
       const Row row{id, vector, as_bytes(attributes)};
       ASSERT_TRUE((*created)->upsert({&row, 1}, {}).ok());
     };

@@ -144,7 +144,8 @@ void run(const std::filesystem::path& folder, std::uint64_t rows, std::uint32_t 
               median_ms(3, [&] { must(index->search(queries, ten)); }) / 64);
   index.reset();
 
-  options.memory = make_memory_budget(stats.bytes_in_memory - stats.vector_bytes_in_memory / 2);
+  options.memory = make_memory_budget(stats.bytes_in_memory + stats.read_buffer_bytes -
+                                      stats.vector_bytes_in_memory / 2);
   const auto limited = open("half of the vectors fit", options);
   const double bytes = static_cast<double>(limited.vector_bytes_on_disk_only);
   std::printf("search, %4.0f MB from disk        %9.2f ms (bytes / disk rate %.1f ms)\n",

@@ -57,11 +57,14 @@ struct IndexShape {
 class AttributeColumns {
  public:
   virtual ~AttributeColumns() = default;
-  /// `bytes` passed AttributeFormat::check.
-  virtual void set(std::uint32_t ordinal, std::span<const std::byte> bytes) = 0;
+  /// `bytes` passed AttributeFormat::check. False when they mean what the row has already.
+  virtual bool set(std::uint32_t ordinal, std::span<const std::byte> bytes) = 0;
   /// Replaces `out` by bytes that mean what the last set() was given.
   virtual void get(std::uint32_t ordinal, std::vector<std::byte>& out) const = 0;
   [[nodiscard]] virtual std::uint64_t bytes_in_memory() const = 0;
+  /// Earlier states of rows that still take memory: compaction, which makes new columns, is due
+  /// when they outnumber the rows.
+  [[nodiscard]] virtual std::uint64_t superseded() const { return 0; }
 };
 
 /// The owner's knowledge of attribute bytes.
@@ -81,16 +84,16 @@ using RowFilter = std::function<void(const AttributeColumns& columns, std::uint3
                                      std::uint32_t count, std::span<std::uint64_t> bits)>;
 
 /// Bytes of memory that the indexes opened with it share. Vectors stay in memory while they fit
-/// beside the ids, tables and columns of all, first come, first served; each search reads the
-/// others from disk. An index that opens makes those before it drop vectors where its tables need
-/// the room.
+/// beside the ids, tables and columns of all and one set of read buffers, first come, first served;
+/// each search reads the others from disk. An index that opens makes those before it drop vectors
+/// where its tables need the room.
 class MemoryBudget;  // memory_budget.h
 std::shared_ptr<MemoryBudget> make_memory_budget(std::uint64_t bytes_max);
 
 struct IndexOptions {
   /// null: no limit. Opening fails with resource_exhausted when not even the tables fit.
   std::shared_ptr<MemoryBudget> memory;
-  /// Threads of one search; 0: one a core.
+  /// Threads of one search; 0: one a core. Indexes that share `memory` share their threads.
   unsigned threads = 0;
   /// null: bytes are kept as they are and cannot be filtered by content.
   std::shared_ptr<const AttributeFormat> attributes;
@@ -153,9 +156,10 @@ struct IndexStatistics {
   std::uint64_t damaged_rows = 0;  // found since opening; they count as dead
   std::uint32_t segments = 0;
   std::uint32_t files = 0;
-  std::uint64_t bytes_on_disk = 0;    // parts, logs and manifest
-  std::uint64_t log_bytes = 0;        // of it: not yet in parts
-  std::uint64_t bytes_in_memory = 0;  // vectors, ids, tables, columns, read buffers
+  std::uint64_t bytes_on_disk = 0;      // parts, logs and manifest
+  std::uint64_t log_bytes = 0;          // of it: not yet in parts
+  std::uint64_t bytes_in_memory = 0;    // vectors, ids, tables, columns
+  std::uint64_t read_buffer_bytes = 0;  // besides, once for all indexes that share a budget
   std::uint64_t vector_bytes_in_memory = 0;
   std::uint64_t vector_bytes_on_disk_only = 0;  // what each unfiltered search reads
   std::uint64_t reads = 0;                      // since opening, as in SearchAnswer
@@ -221,9 +225,9 @@ class Index {
   Index(const Index&) = delete;
   Index& operator=(const Index&) = delete;
 
-  /// Inserts, or replaces by id; the later of two rows with one id wins. All of a batch or, after
-  /// an error, nothing of it is visible; durable on return. Batches of concurrent callers share
-  /// one sync.
+  /// Inserts, or replaces by id; the later of two rows with one id wins. Durable on return;
+  /// of a batch that failed nothing is visible, and after a crash all of it or nothing. Batches of
+  /// concurrent callers share one sync.
   Result<WriteResult> upsert(std::span<const Row> rows, const CallOptions& call);
   /// Ids that are not stored are ignored.
   Result<WriteResult> erase(std::span<const std::uint64_t> ids, const CallOptions& call);

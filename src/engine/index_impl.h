@@ -44,6 +44,7 @@ struct IndexImpl {
     std::vector<std::byte> records;
     float norm_max = 0;
     bool done = false;
+    bool out_of_memory = false;
     Status status;
     WriteResult result;
     std::condition_variable wake;
@@ -77,6 +78,7 @@ struct IndexImpl {
   Status load_segment(const Manifest::Segment& record);
   static Result<std::uint64_t> largest_id(Storage& storage, const std::filesystem::path& directory);
   Status replay_logs(const Manifest& manifest, std::vector<std::uint64_t> files);
+  Status replay(const WalRecord& record);  // (commit, map_mutex)
   Status rescue_tail(const std::string& name, std::uint64_t offset, std::uint64_t end,
                      std::uint64_t first_lsn);
   Status close();
@@ -87,6 +89,8 @@ struct IndexImpl {
   Result<WriteResult> update_attributes(std::span<const AttributeChange> changes,
                                         const CallOptions& call);
   Result<WriteResult> commit(Batch& batch, const CallOptions& call);
+  /// Writes what waits, and ends its waiting. Takes commit_mutex.
+  void lead(Batch& first);
   Status write_group(std::span<Batch* const> group);  // (commit)
   Status open_log();                                  // (commit)
   /// True when a row was inserted, changed or erased. (commit, map_mutex)
@@ -95,7 +99,7 @@ struct IndexImpl {
   Segment* find_segment(std::uint32_t number) const;       // (commit)
   std::shared_ptr<Segment> make_segment();                 // (commit)
   void publish();                                          // (commit)
-  void refuse_writes(const std::string& why);              // (commit)
+  void refuse_writes(std::string why);                     // (commit)
   [[nodiscard]] Status check_writable() const;             // (commit)
 
   // --- checkpoint.cc
@@ -119,7 +123,7 @@ struct IndexImpl {
   Status maintain();
   void run_maintenance();
   [[nodiscard]] bool maintenance_due();  // takes commit_mutex
-  /// Ids, tables, columns and scratch: what is needed whatever vectors are in memory. (commit)
+  /// Ids, tables and columns: what is needed whatever vectors are in memory. (commit)
   [[nodiscard]] std::uint64_t table_bytes() const;
   void budget_tables();  // (commit)
   /// Drops vectors that parts hold while over the limit, loads what fits below it.
@@ -150,9 +154,9 @@ struct IndexImpl {
   const Uuid uuid;
   const std::shared_ptr<const AttributeFormat> format;
   const std::shared_ptr<MemoryBudget> budget;
+  const unsigned threads;  // of one search
+  ScratchPool& scratch;    // the budget's
   std::unique_ptr<Storage::Lock> directory_lock;
-  std::unique_ptr<ThreadPool> pool;
-  ScratchPool scratch;
   ReadCounters counters;
 
   std::mutex compaction_mutex;

@@ -315,14 +315,15 @@ TEST_F(IndexTest, StreamsWhatDoesNotFit) {
   const auto resident = index->statistics();
   EXPECT_EQ(resident.vector_bytes_on_disk_only, 0U);
   index.reset();
-  const std::uint64_t memory_max = resident.bytes_in_memory - resident.vector_bytes_in_memory / 2;
+  const std::uint64_t memory_max =
+      resident.bytes_in_memory + resident.read_buffer_bytes - resident.vector_bytes_in_memory / 2;
   options.memory = make_memory_budget(memory_max);
   index = reopen(options);
   ASSERT_NE(index, nullptr);
   const auto limited = index->statistics();
   EXPECT_GT(limited.vector_bytes_on_disk_only, 0U);
   EXPECT_GT(limited.vector_bytes_in_memory, 0U);
-  EXPECT_LE(limited.bytes_in_memory, memory_max);
+  EXPECT_LE(limited.bytes_in_memory + limited.read_buffer_bytes, memory_max);
   const auto query = random_vector(random_, 200);
   auto answer = index->search(query, {.k = 50, .filter = {}, .call = {}});
   ASSERT_TRUE(answer.ok()) << answer.error().message;
@@ -382,14 +383,15 @@ TEST_F(IndexTest, SharesMemoryWithOthers) {
     ASSERT_TRUE(index.upsert(rows, {}).ok());
     ASSERT_TRUE(index.checkpoint().ok());
   };
-  std::uint64_t alone = 0;
+  std::uint64_t alone = 0, buffers = 0;
   for (const char* name : {"a", "b"}) {
     auto index = Index::create(name, {64, Metric::l2, IndexKind::flat}, options);
     ASSERT_TRUE(index.ok());
     fill(**index);
     alone = (*index)->statistics().bytes_in_memory;
+    buffers = (*index)->statistics().read_buffer_bytes;
   }
-  const std::uint64_t together = 2 * alone - (6 << 20);
+  const std::uint64_t together = 2 * alone + buffers - (6 << 20);
   options.memory = make_memory_budget(together);
   auto first = Index::open("a", options);
   ASSERT_TRUE(first.ok());
@@ -397,8 +399,9 @@ TEST_F(IndexTest, SharesMemoryWithOthers) {
   auto second = Index::open("b", options);
   ASSERT_TRUE(second.ok());
   EXPECT_GT((*second)->statistics().vector_bytes_on_disk_only, 0U);
+  EXPECT_EQ((*second)->statistics().read_buffer_bytes, buffers);
   EXPECT_LE((*first)->statistics().bytes_in_memory + (*second)->statistics().bytes_in_memory,
-            together);
+            together - buffers);
   first = Error();
   const auto vector = random_vector(random_, 64);
   const Row more{50000, vector, {}};
@@ -407,13 +410,33 @@ TEST_F(IndexTest, SharesMemoryWithOthers) {
   EXPECT_EQ((*second)->statistics().vector_bytes_on_disk_only, 0U);
 }
 
+// Read buffers are there once for all indexes of a budget: a small one has room for many indexes.
+TEST_F(IndexTest, ManyIndexesShareOneSetOfReadBuffers) {
+  IndexOptions options = simulated();
+  options.threads = 4;
+  options.memory = make_memory_budget(32 << 20);
+  std::vector<std::unique_ptr<Index>> open;
+  for (int i = 0; i < 12; ++i) {
+    auto index =
+        Index::create("index" + std::to_string(i), {64, Metric::l2, IndexKind::flat}, options);
+    ASSERT_TRUE(index.ok()) << i << ": " << index.error().message;
+    open.push_back(std::move(index).value());
+    put(*open.back(), 1, random_vector(random_, 64));
+  }
+  EXPECT_GT(open.front()->statistics().read_buffer_bytes, 8U << 20);
+  const auto query = random_vector(random_, 64);
+  for (const auto& index : open)
+    EXPECT_EQ(index->search(query, {.k = 1, .filter = {}, .call = {}})->hits[0].size(), 1U);
+}
+
 // Bytes that the owner refuses never reach it, whatever is erased, replaced, replayed or compacted.
 TEST_F(IndexTest, OnlyRowsOwnAttributesReachTheirOwner) {
   class Columns final : public AttributeColumns {
    public:
-    void set(std::uint32_t ordinal, std::span<const std::byte> bytes) override {
-      ASSERT_FALSE(bytes.empty());
+    bool set(std::uint32_t ordinal, std::span<const std::byte> bytes) override {
+      EXPECT_FALSE(bytes.empty());
       rows_[ordinal].assign(bytes.begin(), bytes.end());
+      return true;
     }
     void get(std::uint32_t ordinal, std::vector<std::byte>& out) const override {
       out = rows_.at(ordinal);

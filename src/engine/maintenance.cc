@@ -94,7 +94,12 @@ void IndexImpl::run_maintenance() {
     if (stopping) return;
     due = false;
     lock.unlock();
-    Status status = maintain();
+    Status status;
+    try {
+      status = maintain();
+    } catch (const std::bad_alloc&) {
+      status = Error(ErrorCode::resource_exhausted, "out of memory");
+    }
     if (!status.ok() && status.error().code != ErrorCode::cancelled)
       similis::log(LogLevel::warning,
                    "maintenance of " + directory.native() + ": " + status.error().message);
@@ -111,7 +116,7 @@ std::uint64_t IndexImpl::table_bytes() const {
     bytes += round_up(segment->rows(), geometry.chunk_rows) * 16;  // id and death
     for (const auto& part : *segment->parts()) bytes += part->bytes_in_memory();
   }
-  return bytes + pool->threads() * geometry.chunk_bytes();
+  return bytes;
 }
 
 void IndexImpl::budget_tables() {
@@ -176,7 +181,7 @@ Status IndexImpl::settle_memory_locked() {
       chunk.set_block(std::move(block).value());
     }
   };
-  pool->run(pool->threads(), load);
+  budget->pool().run(threads, load);
   return failure;
 }
 

@@ -7,6 +7,8 @@
 #include <mutex>
 
 #include "engine/index.h"
+#include "engine/scratch_pool.h"
+#include "engine/thread_pool.h"
 
 namespace similis::engine {
 
@@ -26,6 +28,15 @@ class MemoryBudget {
     tables_.fetch_add(now - before, std::memory_order_relaxed);  // modulo 2^64
   }
 
+  /// Helpers for searches and their read buffers, one set for all: however many indexes are open,
+  /// there are as many buffers at work as threads. Counted among the tables as threads × the
+  /// largest chunk of those that said what they need.
+  void join_searches(const void* key, unsigned threads, std::uint64_t chunk_bytes);
+  void leave_searches(const void* key);
+  [[nodiscard]] std::uint64_t scratch_bytes();
+  [[nodiscard]] ThreadPool& pool() { return pool_; }
+  [[nodiscard]] ScratchPool& scratch() { return scratch_; }
+
   /// An index that takes part; `settle` drops vectors while passed() holds. Removed by its key.
   void join(const void* key, std::function<void()> settle);
   void leave(const void* key);
@@ -44,6 +55,18 @@ class MemoryBudget {
   std::atomic<std::uint64_t> vectors_{0};
   std::mutex mutex_;  // held while members settle: one that leaves waits for that
   std::map<const void*, std::function<void()>> members_;
+
+  struct Need {
+    unsigned threads;
+    std::uint64_t chunk_bytes;
+  };
+  void count_scratch();  // needs_mutex_
+
+  std::mutex needs_mutex_;
+  std::map<const void*, Need> needs_;
+  std::uint64_t scratch_bytes_ = 0;
+  ScratchPool scratch_;
+  ThreadPool pool_{1};
 };
 
 }  // namespace similis::engine

@@ -40,9 +40,11 @@ IndexImpl::IndexImpl(Storage& storage_, std::filesystem::path directory_, IndexO
       geometry(manifest.dimensions),
       uuid(manifest.index),
       format(options.attributes ? options.attributes : raw_attribute_format()),
-      budget(options.memory ? options.memory : make_memory_budget(UINT64_MAX)) {
-  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
-  pool = std::make_unique<ThreadPool>(options.threads == 0 ? cores : options.threads);
+      budget(options.memory ? options.memory : make_memory_budget(UINT64_MAX)),
+      threads(options.threads != 0 ? options.threads
+                                   : std::max(1U, std::thread::hardware_concurrency())),
+      scratch(budget->scratch()) {
+  budget->join_searches(this, threads, geometry.chunk_bytes());
 }
 
 IndexImpl::~IndexImpl() {
@@ -50,6 +52,7 @@ IndexImpl::~IndexImpl() {
   if (auto status = close(); !status.ok())
     similis::log(LogLevel::error, "closing " + directory.native() + ": " + status.error().message);
   budget->replace_tables(budgeted_tables, 0);
+  budget->leave_searches(this);
 }
 
 Status IndexImpl::create_files(const std::filesystem::path& directory, const IndexShape& shape,
@@ -102,7 +105,10 @@ Status IndexImpl::recover(const Manifest& manifest) {
   max_id = manifest.max_id;
   manifest_bytes = encode_manifest(manifest).size();
 
-  // What a crash left: files of no manifest, and logs that one made superfluous.
+  // What a crash left: files of no manifest, and logs that one made superfluous. The manifest may
+  // have been read from the page cache, its rename not yet on the medium: were the power to go
+  // after what follows, the one before it would come back and miss its files.
+  TRY(storage.sync_directory(directory));
   ASSIGN_OR_RETURN(const auto names, storage.list(directory));
   std::vector<std::uint64_t> log_files;
   for (const std::string& name : names) {
@@ -220,11 +226,13 @@ Result<std::uint64_t> IndexImpl::largest_id(Storage& storage,
     if (file.kind != FileKind::wal || file.file < manifest.first_wal) continue;
     ASSIGN_OR_RETURN(auto reader, WalReader::open(storage, directory / name, manifest.index,
                                                   manifest.dimensions, file.file));
+    std::uint64_t in_batch = 0;
     for (WalRecord record;;) {
       ASSIGN_OR_RETURN(const bool whole, reader.next(record));
       if (!whole) break;
       if (record.header.operation == WalOperation::upsert)
-        largest = std::max(largest, record.header.id);
+        in_batch = std::max(in_batch, record.header.id);
+      if (record.header.flags != kBatchGoesOn) largest = std::max(largest, in_batch);
     }
   }
   return largest;
@@ -245,7 +253,7 @@ Status IndexImpl::replay_logs(const Manifest& manifest, std::vector<std::uint64_
     readers.push_back(std::move(reader));
   }
 
-  // Of the last log: where records begin of which it is not known that they were synced.
+  // Of the last log: where batches begin of which it is not known that they were synced.
   struct Place {
     std::uint64_t lsn, offset;
   };
@@ -261,25 +269,38 @@ Status IndexImpl::replay_logs(const Manifest& manifest, std::vector<std::uint64_
                         ", the one before ends with " + std::to_string(last_lsn) +
                         ": a log is missing");
     }
+    // `lsn` and `end` stand behind the last whole batch.
     std::uint64_t durable_lsn = lsn - 1, end = reader.offset();
+    std::vector<std::byte> batch;  // whose last record did not come yet
     std::unique_lock map_lock(map_mutex);
-    while (lsn < end_lsn) {
+    for (std::uint64_t next = lsn; next < end_lsn;) {
       WalRecord record;
       ASSIGN_OR_RETURN(const bool whole, reader.next(record));
       const bool marker = whole && record.header.operation == WalOperation::closed;
-      if (!whole || record.header.lsn != (marker ? lsn - 1 : lsn)) break;
+      if (!whole || record.header.lsn != (marker ? next - 1 : next) || (marker && next != lsn))
+        break;
       durable_lsn = std::max(durable_lsn, record.header.durable_lsn);
       while (!uncertain.empty() && uncertain.front().lsn <= durable_lsn) uncertain.pop_front();
-      end = reader.offset();
-      if (marker) continue;
-      if (last) uncertain.push_back({lsn, record.offset});
-      if (lsn > last_lsn) {
-        if (record.header.operation != WalOperation::erase) TRY(format->check(record.attributes));
-        last_lsn = lsn;
-        apply(record);
-        log_bytes.fetch_add(record.header.bytes, std::memory_order_relaxed);
+      if (marker) {
+        end = reader.offset();
+        continue;
       }
-      ++lsn;
+      ++next;
+      if (record.header.flags == kBatchGoesOn) {
+        batch.insert(batch.end(), record.raw.begin(), record.raw.end());
+        continue;
+      }
+      if (last) uncertain.push_back({lsn, end});
+      for (std::span<const std::byte> rest = batch; !rest.empty();) {
+        // It was parsed when it was put there.
+        const auto earlier = parse_record(rest, geometry.dimensions);
+        TRY(replay(*earlier));
+        rest = rest.subspan(earlier->header.bytes);
+      }
+      batch.clear();
+      TRY(replay(record));
+      lsn = next;
+      end = reader.offset();
     }
     map_lock.unlock();
     if (!last && lsn < end_lsn) {
@@ -293,7 +314,7 @@ Status IndexImpl::replay_logs(const Manifest& manifest, std::vector<std::uint64_
                           std::to_string(lsn) + " is damaged, later ones are whole");
       }
       similis::log(LogLevel::info, reader.name() +
-                                       ": a write that was never acknowledged is cut off, " +
+                                       ": writes that were never acknowledged are cut off, " +
                                        std::to_string(reader.file_bytes() - end) + " bytes");
     }
     std::uint64_t keep = end;
@@ -313,6 +334,16 @@ Status IndexImpl::replay_logs(const Manifest& manifest, std::vector<std::uint64_
     }
   }
   if (last_lsn < manifest.lsn) return impossible("the log ends before the manifest");
+  return {};
+}
+
+// What parts hold already is passed over.
+Status IndexImpl::replay(const WalRecord& record) {
+  if (record.header.lsn <= last_lsn) return {};
+  if (record.header.operation != WalOperation::erase) TRY(format->check(record.attributes));
+  last_lsn = record.header.lsn;
+  apply(record);
+  log_bytes.fetch_add(record.header.bytes, std::memory_order_relaxed);
   return {};
 }
 
@@ -341,7 +372,7 @@ Status IndexImpl::close() {
   // The mark lets the next opening tell damage from a torn end.
   std::vector<std::byte> mark;
   encode_record(mark, WalOperation::closed, 0, {}, {});
-  stamp_record(mark.data(), last_lsn, last_lsn);
+  stamp_record(mark, last_lsn, last_lsn);
   Status status = log->append(mark);
   if (status.ok()) status = log->sync();
   log.reset();

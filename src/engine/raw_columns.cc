@@ -1,5 +1,6 @@
 #include "engine/raw_columns.h"
 
+#include <algorithm>
 #include <mutex>
 #include <shared_mutex>
 
@@ -8,11 +9,13 @@ namespace {
 
 class RawColumns final : public AttributeColumns {
  public:
-  void set(std::uint32_t ordinal, std::span<const std::byte> bytes) override {
+  bool set(std::uint32_t ordinal, std::span<const std::byte> bytes) override {
     std::unique_lock lock(mutex_);
     if (ordinal >= rows_.size()) rows_.resize(std::size_t{ordinal} + 1);
+    if (std::ranges::equal(rows_[ordinal], bytes)) return false;
     bytes_ += bytes.size() - rows_[ordinal].size();
     rows_[ordinal].assign(bytes.begin(), bytes.end());
+    return true;
   }
   void get(std::uint32_t ordinal, std::vector<std::byte>& out) const override {
     std::shared_lock lock(mutex_);

@@ -64,7 +64,7 @@ Result<SearchAnswer> IndexImpl::search(const SnapshotState& state, std::span<con
                                        const SearchOptions& search_options) {
   std::vector<DamagedRows> damaged;
   auto answer =
-      search_flat(state, shape, queries, search_options, *pool, scratch, counters, damaged);
+      search_flat(state, shape, queries, search_options, *budget, threads, counters, damaged);
   for (const DamagedRows& rows : damaged) drop_damaged(*rows.segment, rows.ordinals);
   return answer;
 }
@@ -78,7 +78,8 @@ void IndexImpl::drop_damaged(const Segment& segment, std::span<const std::uint32
   for (const std::uint32_t ordinal : ordinals) {
     if (!current->alive(ordinal)) continue;
     map.remove(current->id(ordinal));
-    kill({current->number(), ordinal}, last_lsn);
+    // Dead to every snapshot, also one from before: nobody is to score these bytes.
+    kill({current->number(), ordinal}, 0);
     ++dropped;
   }
   if (dropped == 0) return;
@@ -121,6 +122,7 @@ IndexStatistics IndexImpl::statistics() {
   out.bytes_on_disk += manifest_bytes;
   out.vector_bytes_in_memory = vectors;
   out.bytes_in_memory = blocks + table_bytes();
+  out.read_buffer_bytes = budget->scratch_bytes();
   out.reads = counters.requests.load(std::memory_order_relaxed);
   out.bytes_read = counters.bytes.load(std::memory_order_relaxed);
   out.lsn = last_lsn;

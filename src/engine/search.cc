@@ -76,8 +76,8 @@ class FlatSearch {
     }
   }
 
-  Result<SearchAnswer> run(std::span<const float> queries, ThreadPool& pool, ReadCounters& total,
-                           std::vector<DamagedRows>& damaged) {
+  Result<SearchAnswer> run(std::span<const float> queries, ThreadPool& pool, unsigned threads,
+                           ReadCounters& total, std::vector<DamagedRows>& damaged) {
     const std::size_t count = queries.size() / shape_.dimensions;
     for (std::size_t q = 0; q < count; ++q) {
       auto query = queries.subspan(q * shape_.dimensions, shape_.dimensions);
@@ -88,8 +88,8 @@ class FlatSearch {
       queries_.push_back(query.data());
     }
     merged_.assign(count, TopK(options_.k));
-    const auto workers = static_cast<unsigned>(std::min<std::uint64_t>(
-        {pool.threads(), units_.size(), 1 + bytes_ * count / kBytesAThread}));
+    const auto workers = static_cast<unsigned>(
+        std::min<std::uint64_t>({threads, units_.size(), 1 + bytes_ * count / kBytesAThread}));
     pool.run(std::max(1U, workers), [&] { work(); });
     total.requests.fetch_add(counters_.requests, std::memory_order_relaxed);
     total.bytes.fetch_add(counters_.bytes, std::memory_order_relaxed);
@@ -316,7 +316,7 @@ Result<float> encode_vector(std::span<const float> vector, Metric metric, std::u
 
 Result<SearchAnswer> search_flat(const SnapshotState& snapshot, const IndexShape& shape,
                                  std::span<const float> queries, const SearchOptions& options,
-                                 ThreadPool& pool, ScratchPool& scratch, ReadCounters& counters,
+                                 MemoryBudget& budget, unsigned threads, ReadCounters& counters,
                                  std::vector<DamagedRows>& damaged) {
   if (options.k < 1 || options.k > kSearchKMax) {
     return Error(ErrorCode::invalid_argument, "k is " + std::to_string(options.k) +
@@ -332,7 +332,8 @@ Result<SearchAnswer> search_flat(const SnapshotState& snapshot, const IndexShape
     TRY(check_values(queries.subspan(q * shape.dimensions, shape.dimensions), shape.dimensions,
                      "query " + std::to_string(q)));
   TRY(options.call.check());
-  return FlatSearch(snapshot, shape, options, scratch).run(queries, pool, counters, damaged);
+  return FlatSearch(snapshot, shape, options, budget.scratch())
+      .run(queries, budget.pool(), threads, counters, damaged);
 }
 
 }  // namespace similis::engine

@@ -8,9 +8,8 @@
 
 #include "base/result.h"
 #include "engine/index.h"
-#include "engine/scratch_pool.h"
+#include "engine/memory_budget.h"
 #include "engine/segment.h"
-#include "engine/thread_pool.h"
 
 namespace similis::engine {
 
@@ -29,7 +28,7 @@ struct DamagedRows {
 /// `damaged` receives. `queries`: whole vectors, one after another.
 Result<SearchAnswer> search_flat(const SnapshotState& snapshot, const IndexShape& shape,
                                  std::span<const float> queries, const SearchOptions& options,
-                                 ThreadPool& pool, ScratchPool& scratch, ReadCounters& counters,
+                                 MemoryBudget& budget, unsigned threads, ReadCounters& counters,
                                  std::vector<DamagedRows>& damaged);
 
 }  // namespace similis::engine

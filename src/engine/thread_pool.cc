@@ -6,7 +6,12 @@
 namespace similis::engine {
 
 ThreadPool::ThreadPool(unsigned threads) {
-  for (unsigned i = 1; i < threads; ++i) helpers_.emplace_back([this] { help(); });
+  grow(threads);
+}
+
+void ThreadPool::grow(unsigned threads) {
+  std::lock_guard lock(mutex_);
+  while (helpers_.size() + 1 < threads) helpers_.emplace_back([this] { help(); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -29,26 +34,42 @@ void ThreadPool::help() {
     const auto& work = *job->work;
     ++job->helping;
     lock.unlock();
-    work();
+    std::exception_ptr failure;
+    try {
+      work();
+    } catch (...) {
+      failure = std::current_exception();
+    }
     lock.lock();
+    if (failure) job->failure = std::move(failure);
     if (--job->helping == 0) job->done.notify_all();
   }
 }
 
 void ThreadPool::run(unsigned workers, const std::function<void()>& work) {
-  const unsigned wanted = std::min(workers, threads()) - (workers == 0 ? 0 : 1);
-  if (wanted == 0) return work();
   const auto job = std::make_shared<Job>();
   job->work = &work;
-  {
-    std::lock_guard lock(mutex_);
-    for (unsigned i = 0; i < wanted; ++i) jobs_.push_back(job);
+  std::exception_ptr failure;
+  try {
+    {
+      std::lock_guard lock(mutex_);
+      const auto helpers = std::min<std::size_t>(workers == 0 ? 0 : workers - 1, helpers_.size());
+      for (std::size_t i = 0; i < helpers; ++i) {
+        jobs_.push_back(job);
+        wanted_.notify_one();
+      }
+    }
+    work();
+  } catch (...) {
+    failure = std::current_exception();
   }
-  for (unsigned i = 0; i < wanted; ++i) wanted_.notify_one();
-  work();
+  // Whatever happened, helpers may be inside `work`, which ends with this call.
   std::unique_lock lock(mutex_);
   job->work = nullptr;
   job->done.wait(lock, [&] { return job->helping == 0; });
+  if (!failure) failure = std::move(job->failure);
+  lock.unlock();
+  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace similis::engine

@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -10,8 +11,8 @@
 
 namespace similis::engine {
 
-/// Threads that help searches. run() also works on the calling thread, so that it makes progress
-/// however busy the helpers are.
+/// Threads that help searches, of all indexes that share a memory budget. run() also works on the
+/// calling thread, so that it makes progress however busy the helpers are.
 class ThreadPool {
  public:
   /// `threads` includes the caller's: `threads - 1` are started.
@@ -20,16 +21,19 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  [[nodiscard]] unsigned threads() const { return static_cast<unsigned>(helpers_.size()) + 1; }
+  /// At least so many threads from here on, the caller's included.
+  void grow(unsigned threads);
 
   /// Calls `work` on this thread and on up to `workers - 1` helpers at once; returns when all calls
-  /// that began have ended. `work` takes its pieces from a shared counter.
+  /// that began have ended. `work` takes its pieces from a shared counter. What a call throws is
+  /// thrown here, once all have ended.
   void run(unsigned workers, const std::function<void()>& work);
 
  private:
   struct Job {
     const std::function<void()>* work = nullptr;  // null once run() no longer takes helpers
     unsigned helping = 0;
+    std::exception_ptr failure;
     std::condition_variable done;
   };
   void help();

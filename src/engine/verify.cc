@@ -42,6 +42,7 @@ Status verify_log(Storage& storage, const std::filesystem::path& directory, cons
   }
   end = std::min(end, reader.file_bytes());
   std::uint64_t lsn = reader.first_lsn();
+  std::uint64_t batch_lsn = lsn, batch_begin = reader.offset();
   while (lsn < end_lsn && reader.offset() < end) {
     TRY(call.check());
     const std::uint64_t offset = reader.offset();
@@ -54,6 +55,15 @@ Status verify_log(Storage& storage, const std::filesystem::path& directory, cons
       return {};
     }
     if (!marker) ++lsn;
+    if (log_record.header.flags == kBatchGoesOn) continue;
+    batch_lsn = lsn;
+    batch_begin = reader.offset();
+  }
+  if (batch_lsn != lsn) {
+    found.push_back(
+        {name, batch_begin,
+         "the batch that begins with write " + std::to_string(batch_lsn) + " lacks its end"});
+    return {};
   }
   if (end_lsn != UINT64_MAX && lsn < end_lsn)
     found.push_back({name, end, "writes from " + std::to_string(lsn) + " on are missing"});

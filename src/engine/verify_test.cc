@@ -152,6 +152,9 @@ TEST_F(VerifyTest, ADamagedVectorCountsAsErased) {
     Index& index = **opened;
     EXPECT_EQ(index.statistics().damaged_rows, streamed ? 0U : 1U);
     EXPECT_EQ(index.statistics().vector_bytes_on_disk_only > 0, streamed);
+    const Snapshot before = index.snapshot();
+    const Row same{kRows, vectors[kRows - 1], {}};
+    ASSERT_TRUE(index.upsert({&same, 1}, {}).ok());
     for (int times = 0; times < 2; ++times) {
       const auto answer = index.search(vectors[99], {.k = 1000, .filter = {}, .call = {}});
       ASSERT_TRUE(answer.ok()) << answer.error().message;
@@ -166,6 +169,8 @@ TEST_F(VerifyTest, ADamagedVectorCountsAsErased) {
     EXPECT_TRUE((*fetched)[1].empty());
     EXPECT_EQ(index.snapshot().scan_ids(98, 3, {}).value(),
               (std::vector<std::uint64_t>{99, 101, 102}));
+    // Also a snapshot from before the damage was noticed goes without the row.
+    EXPECT_EQ(before.scan_ids(98, 3, {}).value(), (std::vector<std::uint64_t>{99, 101, 102}));
     auto damage = index.verify({});
     ASSERT_EQ(damage->size(), 1U);
     EXPECT_EQ(damage->front().offset, 99U * 1024);

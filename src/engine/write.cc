@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "base/log.h"
 #include "engine/index_impl.h"
@@ -83,34 +84,52 @@ Result<WriteResult> IndexImpl::commit(Batch& batch, const CallOptions& call) {
   batch.wake.wait(queue_lock, [&] { return batch.done || queue.front() == &batch; });
   if (!batch.done) {
     queue_lock.unlock();
-    std::vector<Batch*> group;
-    {
-      std::lock_guard commit_lock(commit_mutex);
-      queue_lock.lock();
-      std::size_t bytes = 0;
-      for (Batch* waiting : queue) {
-        if (!group.empty() && bytes + waiting->records.size() > kGroupBytesMax) break;
-        bytes += waiting->records.size();
-        group.push_back(waiting);
-      }
-      queue_lock.unlock();
-      const Status status = write_group(group);
-      for (Batch* each : group) each->status = status;
-    }
-    queue_lock.lock();
-    queue.erase(queue.begin(), queue.begin() + static_cast<std::ptrdiff_t>(group.size()));
-    for (Batch* each : group) {
-      each->done = true;
-      if (each != &batch) each->wake.notify_one();
-    }
-    if (!queue.empty()) queue.front()->wake.notify_one();
-    queue_lock.unlock();
-    after_commit();
+    lead(batch);
+    if (!batch.out_of_memory) after_commit();
   } else {
     queue_lock.unlock();
   }
+  if (batch.out_of_memory) throw std::bad_alloc();
   TRY(std::move(batch.status));
   return batch.result;
+}
+
+// However writing ends, those who wait are told, and the next of them leads: the queue holds
+// pointers to what lies on their stacks. Once memory has run out midway nobody knows which of the
+// steps were done, so no more is written; opening reads from disk what holds.
+void IndexImpl::lead(Batch& first) {
+  std::size_t count = 1;  // of the queue's front
+  bool out_of_memory = false;
+  {
+    std::lock_guard commit_lock(commit_mutex);
+    try {
+      std::vector<Batch*> group;
+      {
+        std::lock_guard queue_lock(queue_mutex);
+        std::size_t bytes = 0;
+        for (Batch* waiting : queue) {
+          if (!group.empty() && bytes + waiting->records.size() > kGroupBytesMax) break;
+          bytes += waiting->records.size();
+          group.push_back(waiting);
+        }
+        count = group.size();
+      }
+      const Status status = write_group(group);
+      for (Batch* each : group) each->status = status;
+    } catch (const std::bad_alloc&) {
+      out_of_memory = true;
+      refuse_writes("out of memory");
+    }
+  }
+  std::lock_guard queue_lock(queue_mutex);
+  for (; count > 0; --count) {
+    Batch* each = queue.front();
+    queue.pop_front();
+    each->out_of_memory = out_of_memory;
+    each->done = true;
+    if (each != &first) each->wake.notify_one();
+  }
+  if (!queue.empty()) queue.front()->wake.notify_one();
 }
 
 Status IndexImpl::open_log() {
@@ -128,7 +147,7 @@ Status IndexImpl::write_group(std::span<Batch* const> group) {
   std::uint64_t lsn = begin_lsn, bytes = 0;
   for (Batch* batch : group) {
     for (std::size_t at = 0; at < batch->records.size();)
-      at += stamp_record(batch->records.data() + at, ++lsn, begin_lsn);
+      at += stamp_record(std::span(batch->records).subspan(at), ++lsn, begin_lsn);
     bytes += batch->records.size();
   }
   if (bytes > 0) {
@@ -191,8 +210,8 @@ bool IndexImpl::apply(const WalRecord& record) {
       const auto at = map.find(id);
       if (!at) return false;
       Segment& segment = *find_segment(at->segment);
-      segment.columns().set(at->ordinal, record.attributes);
-      segment.mark_changed(at->ordinal);
+      // What a part or an earlier change says already is not written down again.
+      if (segment.columns().set(at->ordinal, record.attributes)) segment.mark_changed(at->ordinal);
       return true;
     }
     case WalOperation::closed:
@@ -231,17 +250,21 @@ void IndexImpl::publish() {
   // `next`, the one before, may free segments here, outside the lock.
 }
 
-void IndexImpl::refuse_writes(const std::string& why) {
+void IndexImpl::refuse_writes(std::string why) {
   if (!read_only.empty()) return;
-  read_only = why;
-  similis::log(LogLevel::error, directory.native() + " takes no more writes: " + why);
+  read_only = std::move(why);
+  try {
+    similis::log(LogLevel::error, directory.native() + " takes no more writes: " + read_only);
+  } catch (const std::bad_alloc&) {
+    // It may be for lack of memory that writes are refused: each of them says so.
+  }
 }
 
 Status IndexImpl::check_writable() const {
   if (read_only.empty()) return {};
   return Error(ErrorCode::unavailable,
-               directory.native() + " takes no more writes since a disk error (" + read_only + ")",
-               "Look after the disk, then start the program again.");
+               directory.native() + " takes no more writes since an error (" + read_only + ")",
+               "Look after the disk or memory, then start the program again.");
 }
 
 }  // namespace similis::engine

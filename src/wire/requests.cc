@@ -364,6 +364,9 @@ Result<std::vector<std::string>> read_tags(std::string_view json) {
     if (tags[i].empty() || tags[i].size() > kTagBytesMax) {
       return bad("/tags/" + std::to_string(i), "must be 1 to 100 bytes long");
     }
+    if (tags[i].find('\0') != std::string::npos) {
+      return bad("/tags/" + std::to_string(i), "must not hold the character U+0000");
+    }
   }
   return tags;
 }

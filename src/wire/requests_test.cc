@@ -173,6 +173,7 @@ TEST(SmallRequests, AreChecked) {
   EXPECT_EQ(*read_tags(tags_json({"b", "a"})), (std::vector<std::string>{"b", "a"}));
   EXPECT_FALSE(read_tags(R"({"tags": ["a", ""]})").ok());
   EXPECT_FALSE(read_tags(R"({"tags": "a"})").ok());
+  EXPECT_FALSE(read_tags("{\"tags\": [\"a\\u0000b\"]}").ok());
   EXPECT_EQ(*read_credential(R"({"credential": "x"})"), "x");
 }
 

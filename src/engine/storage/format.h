@@ -107,7 +107,9 @@ struct WalHeader {
 };
 static_assert(sizeof(WalHeader) == 64);
 
-enum class WalOperation : std::uint32_t { upsert = 1, erase = 2, attributes = 3, closed = 4 };
+enum class WalOperation : std::uint16_t { upsert = 1, erase = 2, attributes = 3, closed = 4 };
+/// The next record is of the same batch: only together do they count.
+inline constexpr std::uint16_t kBatchGoesOn = 1;
 struct WalRecordHeader {
   std::uint32_t checksum;  // CRC32C of the record from the next field to its end
   std::uint32_t bytes;     // of the whole record, a multiple of 8
@@ -115,6 +117,7 @@ struct WalRecordHeader {
   std::uint64_t durable_lsn;  // every write up to here was synced before this record was written
   std::uint64_t id;
   WalOperation operation;
+  std::uint16_t flags;            // kBatchGoesOn or 0
   std::uint32_t attribute_bytes;  // follow the header; then zeros to a multiple of 8, the vector
 };  // (upsert), zeros to a multiple of 8
 static_assert(sizeof(WalRecordHeader) == 40);

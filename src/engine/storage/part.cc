@@ -70,6 +70,10 @@ Result<std::shared_ptr<const Part>> Part::open(Storage& storage,
   if (!fits || at != footer_at)
     return part->damaged(footer_at, "the footer belongs to another file");
   ASSIGN_OR_RETURN(part->slot_checksums_, part->read_region<std::uint32_t>(kSlotChecksums));
+  if (expected.rows == 0) {
+    ASSIGN_OR_RETURN(const auto changes, part->read_region<ChangeRecord>(kChanges));
+    for (const ChangeRecord& change : changes) part->changed_.push_back(change.ordinal);
+  }
   return std::shared_ptr<const Part>(part);
 }
 

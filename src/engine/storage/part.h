@@ -72,8 +72,10 @@ class Part {
   [[nodiscard]] std::uint32_t first_ordinal() const { return record_.first_ordinal; }
   [[nodiscard]] std::uint32_t rows() const { return record_.rows; }
   [[nodiscard]] std::uint64_t bytes() const { return record_.bytes; }
+  /// Of a part without rows the ordinals it changes: parts are joined without reading them again.
+  [[nodiscard]] const std::vector<std::uint32_t>& changed() const { return changed_; }
   [[nodiscard]] std::uint64_t bytes_in_memory() const {
-    return slot_checksums_.size() * sizeof(std::uint32_t);
+    return (slot_checksums_.size() + changed_.size()) * sizeof(std::uint32_t);
   }
 
  private:
@@ -90,6 +92,7 @@ class Part {
   const Manifest::Part record_;
   PartFooter footer_{};
   std::vector<std::uint32_t> slot_checksums_;
+  std::vector<std::uint32_t> changed_;
 };
 
 }  // namespace similis::engine

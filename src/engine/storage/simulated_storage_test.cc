@@ -230,6 +230,15 @@ void SimulatedStorage::crash() {
   for (const auto& [name, inode] : durable_names_)
     if (done.insert(inode.get()).second) lose_unsynced(*inode);
   names_ = durable_names_;
+  start_anew();
+}
+
+void SimulatedStorage::restart() {
+  std::lock_guard lock(mutex_);
+  start_anew();
+}
+
+void SimulatedStorage::start_anew() {
   locked_.clear();
   ++generation_;
   power_off_ = false;
@@ -249,6 +258,13 @@ void SimulatedStorage::replace(const Path& path, std::vector<std::byte> content)
   auto inode = std::make_shared<Inode>();
   inode->cached = inode->medium = std::move(content);
   names_[path.native()] = durable_names_[path.native()] = std::move(inode);
+}
+
+void SimulatedStorage::flip(const Path& path, std::size_t offset) {
+  std::lock_guard lock(mutex_);
+  Inode& inode = *names_.at(path.native());
+  inode.cached.at(offset) ^= std::byte{1};
+  inode.medium.at(offset) ^= std::byte{1};
 }
 
 Result<std::unique_ptr<AppendFile>> SimulatedStorage::create(const Path& path) {

@@ -39,6 +39,9 @@ class SimulatedStorage final : public Storage {
   [[nodiscard]] bool power_is_off();
   /// The power comes back; every file and lock that was open is dead.
   void crash();
+  /// The process was killed and starts again, its machine running on: files and locks that were
+  /// open are dead, the page cache is as it was.
+  void restart();
 
   /// Each sync of a file takes this long; syncs() counts them.
   void set_sync_time(std::chrono::microseconds time) { sync_time_us_ = time.count(); }
@@ -53,6 +56,8 @@ class SimulatedStorage final : public Storage {
   /// All files of a folder, to flip bits in.
   std::map<std::string, std::vector<std::byte>> files(const Path& directory);
   void replace(const Path& path, std::vector<std::byte> content);
+  /// Damages a byte, also for those who have the file open.
+  void flip(const Path& path, std::size_t offset);
 
   Result<std::unique_ptr<AppendFile>> create(const Path& path) override;
   Result<std::shared_ptr<ReadFile>> open(const Path& path) override;
@@ -91,6 +96,7 @@ class SimulatedStorage final : public Storage {
   Status sync(Inode& inode, std::uint64_t generation);
   Status resize(Inode& inode, std::uint64_t generation, std::uint64_t size);
   void lose_unsynced(Inode& inode);
+  void start_anew();
   bool chance(double probability) { return std::bernoulli_distribution(probability)(random_); }
 
   std::mutex mutex_;

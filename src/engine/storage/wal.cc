@@ -32,9 +32,12 @@ void encode_record(std::vector<std::byte>& out, WalOperation operation, std::uin
   if (!vector.empty()) std::memcpy(at, vector.data(), vector.size());
 }
 
-std::size_t stamp_record(std::byte* record, std::uint64_t lsn, std::uint64_t durable_lsn) {
+std::size_t stamp_record(std::span<std::byte> records, std::uint64_t lsn,
+                         std::uint64_t durable_lsn) {
+  std::byte* record = records.data();
   WalRecordHeader header{};
   std::memcpy(&header, record, sizeof header);
+  header.flags = header.bytes < records.size() ? kBatchGoesOn : 0;
   header.lsn = lsn;
   header.durable_lsn = durable_lsn;
   std::memcpy(record, &header, sizeof header);
@@ -52,7 +55,7 @@ std::optional<WalRecord> parse_record(std::span<const std::byte> bytes, std::uin
   const bool upsert = h.operation == WalOperation::upsert;
   const std::uint64_t vector_bytes = upsert ? std::uint64_t{2} * dimensions : 0;
   if (h.operation < WalOperation::upsert || h.operation > WalOperation::closed ||
-      h.attribute_bytes > kAttributeBytesMax ||
+      h.flags > kBatchGoesOn || h.attribute_bytes > kAttributeBytesMax ||
       h.bytes != record_bytes(h.attribute_bytes, vector_bytes) || h.bytes > bytes.size())
     return std::nullopt;
   out.raw = bytes.first(h.bytes);

@@ -27,8 +27,10 @@ struct WalRecord {
 /// them once the order of writes is known.
 void encode_record(std::vector<std::byte>& out, WalOperation operation, std::uint64_t id,
                    std::span<const std::byte> attributes, std::span<const std::byte> vector);
-/// `record` begins a record made by encode_record. Returns its length.
-std::size_t stamp_record(std::byte* record, std::uint64_t lsn, std::uint64_t durable_lsn);
+/// `records` begins with a record made by encode_record and holds the rest of its batch. Returns
+/// the record's length.
+std::size_t stamp_record(std::span<std::byte> records, std::uint64_t lsn,
+                         std::uint64_t durable_lsn);
 /// A record's parts, when `bytes` begins with one whose checksum and lengths hold.
 std::optional<WalRecord> parse_record(std::span<const std::byte> bytes, std::uint32_t dimensions);
 

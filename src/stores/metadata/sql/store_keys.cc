@@ -77,8 +77,11 @@ Result<ApiKey> SqlMetadataStore::use_key(const Context& ctx, const ContentHash& 
     update(c, *current);
     return to_key(*current);
   });
-  // A full disk must not lock the key's owner out.
-  if (!noted.ok() && noted.error().code == ErrorCode::resource_exhausted) {
+  // A full, failing or busy disk must not lock the key's owner out: only a key that is gone, and a
+  // caller that no longer waits.
+  if (!noted.ok() && noted.error().code != ErrorCode::unauthenticated &&
+      noted.error().code != ErrorCode::cancelled &&
+      noted.error().code != ErrorCode::deadline_exceeded) {
     log(LogLevel::warning, "an API key's last use could not be noted: " + noted.error().message);
     return to_key(*record);
   }

@@ -34,9 +34,11 @@ bool holds(std::int64_t left, Filter::Op op, std::int64_t right) {
   return false;
 }
 
+/// Each with its length before it: a tag may hold any bytes.
 std::string joined(const std::vector<std::string>& tags) {
   std::string out;
-  for (const std::string& tag : tags) out.append(tag).push_back('\0');
+  for (const std::string& tag : tags)
+    out.append(std::to_string(tag.size())).append(":").append(tag);
   return out;
 }
 
@@ -65,22 +67,27 @@ std::uint32_t TypedColumns::Dictionary<Value>::number_of(const std::string& key,
   return it->second;
 }
 
-void TypedColumns::set(std::uint32_t ordinal, std::span<const std::byte> bytes) {
+bool TypedColumns::set(std::uint32_t ordinal, std::span<const std::byte> bytes) {
   const auto parsed = attributes_from(bytes);
-  if (!parsed.ok()) return;  // the index asked check() before: only bytes that parse come here
+  // The index asked check() before: only bytes that parse come here.
+  if (!parsed.ok()) return false;
   const Attributes& a = *parsed;
-  records_.append([&](Record& record) {
-    record = {.date = a.date.value_or(0),
-              .size_bytes = a.size_bytes,
-              .width = a.width,
-              .height = a.height,
-              .folder = folders_.number_of(a.folder, a.folder),
-              .class_name = classes_.number_of(a.class_name, a.class_name),
-              .tags = tag_sets_.number_of(joined(a.tags), a.tags),
-              .dated = a.date.has_value()};
-  });
+  const Record now{.date = a.date.value_or(0),
+                   .size_bytes = a.size_bytes,
+                   .width = a.width,
+                   .height = a.height,
+                   .folder = folders_.number_of(a.folder, a.folder),
+                   .class_name = classes_.number_of(a.class_name, a.class_name),
+                   .tags = tag_sets_.number_of(joined(a.tags), a.tags),
+                   .dated = a.date.has_value()};
   while (current_.size() <= ordinal) current_.append([](auto&) {});
+  if (const std::uint32_t before = current_[ordinal].load(std::memory_order_relaxed); before != 0) {
+    if (records_[before - 1] == now) return false;
+    superseded_.fetch_add(1, std::memory_order_relaxed);
+  }
+  records_.append([&](Record& record) { record = now; });
   current_[ordinal].store(static_cast<std::uint32_t>(records_.size()), std::memory_order_release);
+  return true;
 }
 
 void TypedColumns::get(std::uint32_t ordinal, std::vector<std::byte>& out) const {

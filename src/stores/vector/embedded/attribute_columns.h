@@ -22,9 +22,10 @@ namespace similis {
 /// nobody waits for anybody. Records left behind go with the segment, at its next compaction.
 class TypedColumns final : public engine::AttributeColumns {
  public:
-  void set(std::uint32_t ordinal, std::span<const std::byte> bytes) override;
+  bool set(std::uint32_t ordinal, std::span<const std::byte> bytes) override;
   void get(std::uint32_t ordinal, std::vector<std::byte>& out) const override;
   [[nodiscard]] std::uint64_t bytes_in_memory() const override;
+  [[nodiscard]] std::uint64_t superseded() const override { return superseded_.load(); }
 
   /// Sets bit i of `bits` when row first + i matches. Rows that were never set match nothing.
   void match(const Filter& filter, std::uint32_t first, std::uint32_t count,
@@ -40,6 +41,7 @@ class TypedColumns final : public engine::AttributeColumns {
     std::uint32_t class_name = 0;
     std::uint32_t tags = 0;
     bool dated = false;
+    friend bool operator==(const Record&, const Record&) = default;
   };
 
   /// Values by number, each once. Numbers are read by anybody, given by the writer.
@@ -63,6 +65,7 @@ class TypedColumns final : public engine::AttributeColumns {
   void compare(const Filter& filter, const Records& records, Bits& out) const;
 
   StableVector<Record> records_;
+  std::atomic<std::uint64_t> superseded_{0};          // records that no row points to any more
   StableVector<std::atomic<std::uint32_t>> current_;  // by ordinal: its record's number + 1
   Dictionary<std::string> folders_;
   Dictionary<std::string> classes_;

@@ -115,5 +115,33 @@ TEST(AttributeColumns, FiltersAgreeWithTheReferenceRowByRow) {
   }
 }
 
+TEST(AttributeColumns, TagsOfAnyBytesAreKeptApart) {
+  TypedColumns columns;
+  Attributes one, two;
+  one.tags = {std::string("a\0b", 3)};
+  two.tags = {"a", "b"};
+  columns.set(0, bytes_of(to_bytes(one)));
+  columns.set(1, bytes_of(to_bytes(two)));
+  std::vector<std::byte> back;
+  columns.get(0, back);
+  EXPECT_EQ(attributes_from(back)->tags, one.tags);
+  columns.get(1, back);
+  EXPECT_EQ(attributes_from(back)->tags, two.tags);
+}
+
+TEST(AttributeColumns, WhatChangesNothingTakesNoMemory) {
+  TypedColumns columns;
+  Attributes a;
+  a.width = 1;
+  EXPECT_TRUE(columns.set(0, bytes_of(to_bytes(a))));
+  const auto bytes = columns.bytes_in_memory();
+  for (int i = 0; i < 2000; ++i) EXPECT_FALSE(columns.set(0, bytes_of(to_bytes(a))));
+  EXPECT_EQ(columns.bytes_in_memory(), bytes);
+  EXPECT_EQ(columns.superseded(), 0U);
+  a.width = 2;
+  EXPECT_TRUE(columns.set(0, bytes_of(to_bytes(a))));
+  EXPECT_EQ(columns.superseded(), 1U);
+}
+
 }  // namespace
 }  // namespace similis

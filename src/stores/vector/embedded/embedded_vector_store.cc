@@ -89,6 +89,7 @@ class EmbeddedVectorStore final : public VectorStore {
     const auto e = entry(index);
     const std::lock_guard lock(e->mutex);
     if (!e->index) {
+      TRY(check_closed(*e));
       e->directory = directory_of(collection, index);
       auto made = engine::Index::create(e->directory, shape, index_options_);
       if (made.ok()) {
@@ -288,6 +289,7 @@ class EmbeddedVectorStore final : public VectorStore {
     // it meanwhile.
     if (opened) lock.unlock();
     if (!opened && folder.empty()) return absent(index);
+    if (!opened) TRY(check_closed(*e));
     auto damage =
         opened ? opened->verify(call_of(ctx)) : engine::Index::verify(folder, call_of(ctx));
     if (!damage.ok()) return std::move(damage).error();
@@ -343,7 +345,16 @@ class EmbeddedVectorStore final : public VectorStore {
     return {ErrorCode::not_found, "there is no vector index " + std::to_string(index)};
   }
 
+  /// A removal that gave up waiting leaves searches at work on an index that takes no new ones.
+  static Status check_closed(const Entry& e) {
+    if (!e.open->load()) return {};
+    return Error(ErrorCode::unavailable,
+                 "the vector index is being closed: a call that began earlier still uses it",
+                 "Try again in a moment.");
+  }
+
   Status open_locked(Entry& e) const {
+    TRY(check_closed(e));
     ASSIGN_OR_RETURN(auto opened, engine::Index::open(e.directory, index_options_));
     adopt(e, std::move(opened));
     return {};

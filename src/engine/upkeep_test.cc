@@ -1,0 +1,187 @@
+// What keeps an index going when things go wrong or on and on: memory that runs out, damage in the
+// tables of parts, attributes that change for ever.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+#include <new>
+#include <thread>
+
+#include "engine/index.h"
+#include "engine/storage/simulated_storage_test.h"
+#include "engine/support_test.h"
+#include "engine/thread_pool.h"
+
+namespace similis::engine {
+namespace {
+
+constexpr const char* kDirectory = "index";
+
+IndexOptions quiet(SimulatedStorage& storage) {
+  IndexOptions options;
+  options.background = false;
+  options.threads = 1;
+  options.storage = &storage;
+  return options;
+}
+
+TEST(ThreadPool, WhatWorkThrowsIsThrownOnceAllHelpersHaveLeftIt) {
+  for (const bool caller_throws : {false, true}) {
+    ThreadPool pool(4);
+    const auto caller = std::this_thread::get_id();
+    std::atomic<int> begun{0}, ended{0};
+    const auto run = [&] {
+      pool.run(4, [&] {
+        ++begun;
+        while (begun < 4) std::this_thread::yield();
+        if ((std::this_thread::get_id() == caller) == caller_throws) throw std::bad_alloc();
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        ++ended;
+      });
+    };
+    EXPECT_THROW(run(), std::bad_alloc);
+    EXPECT_EQ(ended, caller_throws ? 3 : 1);
+    std::atomic<int> calls{0};
+    pool.run(4, [&] { ++calls; });
+    EXPECT_GE(calls, 1);
+  }
+}
+
+// The one who writes for all runs out of memory: those who wait are told, none waits for ever.
+TEST(Upkeep, WithoutMemoryNoWriterWaitsForEver) {
+  SimulatedStorage storage(1);
+  const IndexOptions options = quiet(storage);
+  auto index = Index::create(kDirectory, {.dimensions = 2}, options);
+  ASSERT_TRUE(index.ok());
+  const std::vector<float> vector{1, 2};
+  const auto write = [&](std::uint64_t id) {
+    const Row row{id, vector, {}};
+    try {
+      return (*index)->upsert({&row, 1}, {}).ok();
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+  };
+  ASSERT_TRUE(write(1));
+  // While the first syncs the others queue; the next sync, which is theirs, fails for memory.
+  std::atomic<bool> syncing{false};
+  storage.on_next_sync("wal-", [&] {
+    syncing = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    storage.on_next_sync("wal-", [] { throw std::bad_alloc(); });
+  });
+  auto first = std::async(std::launch::async, write, 2);
+  while (!syncing) std::this_thread::yield();
+  std::vector<std::future<bool>> others;
+  for (std::uint64_t id = 3; id <= 6; ++id)
+    others.push_back(std::async(std::launch::async, write, id));
+  EXPECT_TRUE(first.get());
+  for (auto& other : others) EXPECT_FALSE(other.get());
+  EXPECT_FALSE(write(7));
+  EXPECT_EQ((*index)->statistics().read_only, "out of memory");
+  EXPECT_EQ((*index)->snapshot().rows(), 2U);
+  index = Error();
+  index = Index::open(kDirectory, options);
+  ASSERT_TRUE(index.ok()) << index.error().message;
+  EXPECT_GE((*index)->snapshot().rows(), 2U);
+  EXPECT_TRUE(write(8));
+}
+
+// Damage in the tables of a part that only holds changes stops no checkpoint, and joining such
+// parts, which is done from memory, takes it away.
+TEST(Upkeep, DamagedTablesOfChangesStopNoCheckpoint) {
+  SimulatedStorage storage(1);
+  const IndexOptions options = quiet(storage);
+  auto index = Index::create(kDirectory, {.dimensions = 2}, options);
+  ASSERT_TRUE(index.ok());
+  const std::vector<float> vector{1, 2};
+  for (std::uint64_t id = 1; id <= 30; ++id) {
+    const Row row{id, vector, as_bytes("as made")};
+    ASSERT_TRUE((*index)->upsert({&row, 1}, {}).ok());
+  }
+  ASSERT_TRUE((*index)->checkpoint().ok());
+  for (std::uint64_t id = 1; id <= 12; ++id) {
+    const AttributeChange change{id, as_bytes("changed")};
+    ASSERT_TRUE((*index)->update_attributes({&change, 1}, {}).ok());
+    ASSERT_TRUE((*index)->checkpoint().ok()) << id;
+    if (id != 4) continue;
+    // The newest part, which holds this change alone: [attributes | ids.. | changes | footer].
+    const auto files = storage.files(kDirectory);
+    const auto part = std::prev(files.lower_bound("part-~"));
+    storage.flip(std::filesystem::path(kDirectory) / part->first,
+                 part->second.size() - 4096 - 4096);
+    ASSERT_FALSE((*index)->verify({})->empty());
+  }
+  EXPECT_TRUE((*index)->verify({})->empty());
+  index = Error();
+  index = Index::open(kDirectory, options);
+  ASSERT_TRUE(index.ok()) << index.error().message;
+  const RowFilter changed = [](const AttributeColumns& columns, std::uint32_t begin,
+                               std::uint32_t count, std::span<std::uint64_t> bits) {
+    std::vector<std::byte> value;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      columns.get(begin + i, value);
+      if (std::ranges::equal(value, as_bytes("changed")))
+        bits[i / 64] |= std::uint64_t{1} << (i % 64);
+    }
+  };
+  const auto answer = (*index)->search(vector, {.k = 50, .filter = changed, .call = {}});
+  EXPECT_EQ(answer->hits[0].size(), 12U);
+}
+
+/// Remembers every state a row ever had, as columns without locks do.
+class HoardingColumns final : public AttributeColumns {
+ public:
+  bool set(std::uint32_t ordinal, std::span<const std::byte> bytes) override {
+    auto& row = rows_[ordinal];
+    if (!row.empty()) ++superseded_;
+    row.assign(bytes.begin(), bytes.end());
+    return true;
+  }
+  void get(std::uint32_t ordinal, std::vector<std::byte>& out) const override {
+    const auto row = rows_.find(ordinal);
+    out = row != rows_.end() ? row->second : std::vector<std::byte>();
+  }
+  [[nodiscard]] std::uint64_t bytes_in_memory() const override { return superseded_ * 1000; }
+  [[nodiscard]] std::uint64_t superseded() const override { return superseded_; }
+
+ private:
+  std::map<std::uint32_t, std::vector<std::byte>> rows_;
+  std::uint64_t superseded_ = 0;
+};
+
+class HoardingFormat final : public AttributeFormat {
+ public:
+  [[nodiscard]] Status check(std::span<const std::byte> /*bytes*/) const override { return {}; }
+  [[nodiscard]] std::unique_ptr<AttributeColumns> make_columns() const override {
+    return std::make_unique<HoardingColumns>();
+  }
+};
+
+TEST(Upkeep, AttributesThatChangeForEverDoNotFillMemory) {
+  SimulatedStorage storage(1);
+  IndexOptions options = quiet(storage);
+  options.attributes = std::make_shared<HoardingFormat>();
+  auto index = Index::create(kDirectory, {.dimensions = 2}, options);
+  ASSERT_TRUE(index.ok());
+  const std::vector<float> vector{1, 2};
+  std::vector<AttributeChange> changes;
+  std::string text = "0";
+  for (std::uint64_t id = 1; id <= 100; ++id) {
+    const Row row{id, vector, as_bytes(text)};
+    ASSERT_TRUE((*index)->upsert({&row, 1}, {}).ok());
+    changes.push_back({id, as_bytes(text)});
+  }
+  std::uint64_t largest = 0;
+  for (int round = 1; round <= 150; ++round) {
+    text[0] = static_cast<char>('a' + round % 26);
+    ASSERT_TRUE((*index)->update_attributes(changes, {}).ok());
+    largest = std::max(largest, (*index)->statistics().bytes_in_memory);
+  }
+  EXPECT_GT(largest, 3'000'000U);
+  EXPECT_LT(largest, 10'000'000U);  // 15,000 changes were made
+  EXPECT_EQ((*index)->snapshot().rows(), 100U);
+}
+
+}  // namespace
+}  // namespace similis::engine
