@@ -8,9 +8,11 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <ctime>
 #include <mutex>
 
+#include "base/crc32c.h"
 #include "base/file.h"
 #include "base/hex.h"
 #include "core/sha256.h"
@@ -65,6 +67,33 @@ Status publish_unsynced(const fs::path& path, std::span<const std::byte> bytes) 
   return status;
 }
 
+/// A thumbnail is not synced: after a power cut its file may be cut short or hold zeros. A checksum
+/// behind its bytes, where programs that show pictures do not look, tells.
+constexpr std::array<char, 4> kSealMagic{'t', 'h', 'm', 'b'};
+constexpr std::size_t kSealBytes = kSealMagic.size() + sizeof(std::uint32_t);
+
+std::vector<std::byte> sealed(std::span<const std::byte> bytes) {
+  std::vector<std::byte> out(bytes.begin(), bytes.end());
+  out.resize(bytes.size() + kSealBytes);
+  const std::uint32_t checksum = crc32c(bytes);
+  std::memcpy(out.data() + bytes.size(), kSealMagic.data(), kSealMagic.size());
+  std::memcpy(out.data() + bytes.size() + kSealMagic.size(), &checksum, sizeof checksum);
+  return out;
+}
+
+/// Takes the checksum off; false when the bytes are not what was written.
+bool unseal(std::vector<std::byte>& bytes) {
+  if (bytes.size() < kSealBytes) return false;
+  const std::size_t size = bytes.size() - kSealBytes;
+  std::uint32_t checksum = 0;
+  std::memcpy(&checksum, bytes.data() + size + kSealMagic.size(), sizeof checksum);
+  if (std::memcmp(bytes.data() + size, kSealMagic.data(), kSealMagic.size()) != 0 ||
+      crc32c(std::span(bytes).first(size)) != checksum)
+    return false;
+  bytes.resize(size);
+  return true;
+}
+
 class FileBlobStore final : public BlobStore {
  public:
   explicit FileBlobStore(fs::path directory) : directory_(std::move(directory)) {}
@@ -75,10 +104,11 @@ class FileBlobStore final : public BlobStore {
     const Type& type = type_of(media_type);
     const fs::path path = path_of(kind, key, type);
     if (kind == BlobKind::thumbnail) {
-      Status status = publish_unsynced(path, bytes);
+      const auto with_checksum = sealed(bytes);
+      Status status = publish_unsynced(path, with_checksum);
       if (!status.ok() && status.error().code == ErrorCode::not_found) {
         TRY(make_directories(path.parent_path()));
-        status = publish_unsynced(path, bytes);
+        status = publish_unsynced(path, with_checksum);
       }
       TRY(std::move(status));
       for (const Type& other : kTypes)
@@ -116,6 +146,7 @@ class FileBlobStore final : public BlobStore {
       if (bytes.error().code == ErrorCode::not_found) return absent(kind, key);  // just now erased
       return std::move(bytes).error();
     }
+    if (kind == BlobKind::thumbnail && !unseal(*bytes)) return absent(kind, key);  // made again
     if (kind == BlobKind::upload) {
       ASSIGN_OR_RETURN(const ContentHash hash, sha256(*bytes));
       if (hash != key) {
@@ -129,7 +160,11 @@ class FileBlobStore final : public BlobStore {
 
   Result<bool> contains(const Context& ctx, BlobKind kind, const ContentHash& key) override {
     TRY(ctx.check());
-    return find(kind, key).has_value();
+    const auto found = find(kind, key);
+    if (!found || kind == BlobKind::upload) return found.has_value();
+    auto bytes = read_file(found->path);
+    if (!bytes.ok() && bytes.error().code != ErrorCode::not_found) return std::move(bytes).error();
+    return bytes.ok() && unseal(*bytes);
   }
 
   Status erase(const Context& ctx, BlobKind kind, const ContentHash& key) override {
@@ -213,8 +248,6 @@ class FileBlobStore final : public BlobStore {
       fs::path path = path_of(kind, key, type);
       struct stat info{};
       if (::stat(path.c_str(), &info) != 0) continue;
-      // A thumbnail is not synced: after a power cut it may be a name without bytes.
-      if (kind == BlobKind::thumbnail && info.st_size == 0) continue;
       return Found{std::move(path), &type};
     }
     return std::nullopt;
