@@ -32,6 +32,8 @@ Result<std::vector<std::vector<float>>> IndexImpl::fetch(std::span<const std::ui
         std::find_if(state->segments.begin(), state->segments.end(),
                      [&](const auto& v) { return v.segment->number() == places[i]->segment; });
     const std::uint32_t ordinal = places[i]->ordinal;
+    // Of a write that memory ran out under: it was never published.
+    if (view == state->segments.end() || ordinal >= view->rows) continue;
     const std::uint32_t at = ordinal % geometry.chunk_rows;
     out[i].resize(geometry.dimensions);
     const auto to_float = [&](const std::byte* row) {

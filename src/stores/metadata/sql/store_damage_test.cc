@@ -70,6 +70,19 @@ class StoreDamage : public testing::Test {
   std::vector<ImageId> ids_;
 };
 
+// Whoever has the key gets in, though when it was last used cannot be written down.
+TEST_F(StoreDamage, AKeyOpensThoughItsUseCannotBeNoted) {
+  const auto store = open();
+  ContentHash hash{};
+  hash[0] = std::byte{9};
+  ASSERT_THAT(store->create_key(ctx_, "laptop", "sk_ab", hash), IsOk());
+  change("CREATE TRIGGER refuse BEFORE UPDATE ON api_key BEGIN SELECT RAISE(ABORT, 'no'); END");
+  EXPECT_EQ(value_of(store->use_key(ctx_, hash)).name, "laptop");
+  EXPECT_EQ(value_of(store->list_keys(ctx_)).front().last_used_at, 0);
+  hash[0] = std::byte{8};
+  EXPECT_THAT(store->use_key(ctx_, hash), FailsWith(ErrorCode::unauthenticated));
+}
+
 TEST_F(StoreDamage, VerifyFindsAChangedRowOfEveryTable) {
   const struct {
     std::string sql, table;
