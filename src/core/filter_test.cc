@@ -119,6 +119,8 @@ class RandomFilter {
       if (text) {
         f.op = static_cast<Filter::Op>(rng_() % 2);
         f.value = std::string(rng_() % 2 ? "a\"b\\c" : "ü x") + std::to_string(rng_() % 4);
+        if (f.field == Filter::Field::folder)
+          f.value = rng_() % 4 ? "/" + std::get<std::string>(f.value) : std::string();
       } else {
         f.op = static_cast<Filter::Op>(rng_() % 6);
         f.value = static_cast<std::int64_t>(rng_() % 5);
