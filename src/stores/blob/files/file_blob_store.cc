@@ -198,7 +198,8 @@ class FileBlobStore final : public BlobStore {
     BlobUsage out;
     TRY(walk(ctx, kind, [&](const ContentHash&, const fs::path&, const struct stat& info) {
       ++out.count;
-      out.bytes += info.st_size;
+      const std::int64_t seal = kind == BlobKind::thumbnail ? kSealBytes : 0;
+      out.bytes += std::max<std::int64_t>(0, info.st_size - seal);
       return true;
     }));
     return out;
