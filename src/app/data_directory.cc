@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <charconv>
 #include <chrono>
+#include <ctime>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -24,13 +25,17 @@ constexpr std::string_view kServerWord = " serve";
 constexpr int kLockTries = 30;
 constexpr std::chrono::milliseconds kLockTryEvery{10};
 
-/// What a lock file says: "PID" or "PID serve".
+/// What a lock file says: "PID START" or "PID START serve", START in UNIX seconds.
 LockHolder named_holder(int fd) {
-  char text[32] = {};
+  char text[64] = {};
   const ssize_t n = ::pread(fd, text, sizeof text - 1, 0);
   LockHolder out;
   if (n <= 0) return out;
-  const auto end = std::from_chars(text, text + n, out.pid).ptr;
+  const char* end = std::from_chars(text, text + n, out.pid).ptr;
+  if (end < text + n) {
+    const auto since = std::from_chars(end + 1, text + n, out.since_s);
+    if (since.ec == std::errc()) end = since.ptr;
+  }
   out.serves =
       std::string_view(end, static_cast<std::size_t>(text + n - end)).starts_with(kServerWord);
   return out;
@@ -64,15 +69,27 @@ Result<DataDirectory> DataDirectory::lock(const std::filesystem::path& path, Hol
   ASSIGN_OR_RETURN(const bool locked, try_lock(file, lock_path(path)));
   if (!locked) {
     return Error(ErrorCode::conflict,
-                 "the data directory " + path.native() + " is in use by process " +
-                     std::to_string(named_holder(file.fd()).pid),
+                 "the data directory " + path.native() + " is in use by " +
+                     named_holder(file.fd()).to_string(),
                  "Wait for it, or stop it; or name another folder with --data-dir.");
   }
-  const std::string text = std::to_string(::getpid()) +
+  const std::string text = std::to_string(::getpid()) + " " + std::to_string(std::time(nullptr)) +
                            std::string(kind == HolderKind::server ? kServerWord : "") + "\n";
   if (::ftruncate(file.fd(), 0) != 0) return errno_error(errno, "write", lock_path(path).native());
   TRY(pwrite_all(file.fd(), std::as_bytes(std::span(text)), 0, lock_path(path).native()));
   return DataDirectory(path, std::move(file));
+}
+
+std::string LockHolder::to_string() const {
+  std::string out = "process " + std::to_string(pid);
+  const std::time_t time = since_s;
+  std::tm local{};
+  char text[32];
+  if (since_s > 0 && ::localtime_r(&time, &local) != nullptr &&
+      std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local) > 0) {
+    out += std::string(" since ") + text;
+  }
+  return out;
 }
 
 std::optional<LockHolder> lock_holder(const std::filesystem::path& path) {

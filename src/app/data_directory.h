@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 
 #include "base/file.h"
 #include "base/result.h"
@@ -18,6 +19,10 @@ enum class HolderKind : std::uint8_t { command, server };
 struct LockHolder {
   pid_t pid = 0;  // 0 when it has not said yet
   bool serves = false;
+  std::int64_t since_s = 0;  // UNIX time it took the lock; 0: not known
+
+  /// "process 412 since 2026-03-02 14:02:07", in local time.
+  [[nodiscard]] std::string to_string() const;
 };
 
 /// The one process that works on a data directory. Holding this means holding the lock.

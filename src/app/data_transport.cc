@@ -117,8 +117,8 @@ Status DataTransport::reach(const Context& ctx) {
     if (waited > kPatience) {
       const auto holder = lock_holder(settings_.data_dir);
       return Error(ErrorCode::conflict,
-                   "the data directory " + settings_.data_dir.native() + " is in use by process " +
-                       std::to_string(holder ? holder->pid : 0) + ", which does not answer",
+                   "the data directory " + settings_.data_dir.native() + " is in use by " +
+                       holder.value_or(LockHolder{}).to_string() + ", which does not answer",
                    "Wait for it, or stop it.");
     }
     std::this_thread::sleep_for(kLookAgain);

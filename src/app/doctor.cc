@@ -135,7 +135,7 @@ void check_disk(Findings& out, const Settings& settings) {
 /// Another process has the stores open: it knows how they do.
 void held(Findings& out, const Settings& settings) {
   const auto holder = lock_holder(settings.data_dir);
-  const std::string by = "process " + std::to_string(holder ? holder->pid : 0);
+  const std::string by = holder.value_or(LockHolder{}).to_string();
   SocketTransport transport(ServerPlace{
       .unix_socket = socket_path(settings.data_dir), .host = {}, .port = 0, .credential = {}});
   ApiRequest request;

@@ -133,6 +133,11 @@ std::string collection_block(const Json& collection, bool named, const Terminal&
                terminal),
         terminal);
   }
+  if (collection.contains("index_error") && collection["index_error"].is_object()) {
+    const Json& error = collection["index_error"];
+    out += line("index", "cannot be used: " + printable(text_of(error, "detail")), terminal);
+    out += line("", "find the damage: similis verify", terminal);
+  }
   return out;
 }
 

@@ -197,6 +197,21 @@ TEST(RenderStatus, FitsWithHostileFoldersAndFailures) {
   }
 }
 
+TEST(RenderStatus, SaysThatAnIndexCannotBeOpened) {
+  for (const std::string& name : hostile_names()) {
+    const Json collection{
+        {"name", "pictures"},
+        {"counts", {{"ready", 3}}},
+        {"index", nullptr},
+        {"index_error", {{"code", "corruption"}, {"detail", "damaged: " + name}, {"hint", ""}}}};
+    const Terminal terminal = terminal_of(80, true);
+    const std::string text = render_status(Json{{"collections", {collection}}}, terminal);
+    expect_fits(text, terminal);
+    EXPECT_NE(text.find("cannot be used: damaged: "), std::string::npos) << text;
+    EXPECT_NE(text.find("similis verify"), std::string::npos) << text;
+  }
+}
+
 TEST(Print, ErrorsAreWrappedAndEscaped) {
   const Terminal terminal = terminal_of(60, true);
   const Error error(

@@ -113,6 +113,10 @@ Result<SearchAnswer> Index::search(std::span<const float> queries,
   return snapshot().search(queries, options);
 }
 
+Result<std::vector<std::optional<std::vector<std::byte>>>> Index::fetch_attributes(
+    std::span<const std::uint64_t> ids, const CallOptions& call) const {
+  return impl_->fetch_attributes(ids, call);
+}
 Result<std::vector<std::vector<float>>> Index::fetch(std::span<const std::uint64_t> ids,
                                                      const CallOptions& call) const {
   return impl_->fetch(ids, call);

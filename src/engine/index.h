@@ -243,6 +243,9 @@ class Index {
   /// The stored vectors (cosine: normalised), f32; an empty one for an id that is not stored.
   [[nodiscard]] Result<std::vector<std::vector<float>>> fetch(std::span<const std::uint64_t> ids,
                                                               const CallOptions& call) const;
+  /// The stored attribute bytes; nullopt for an id that is not stored.
+  [[nodiscard]] Result<std::vector<std::optional<std::vector<std::byte>>>> fetch_attributes(
+      std::span<const std::uint64_t> ids, const CallOptions& call) const;
   /// The largest id ever written, erased ones included; 0 when there was none.
   [[nodiscard]] std::uint64_t max_id() const;
 

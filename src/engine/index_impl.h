@@ -133,6 +133,8 @@ struct IndexImpl {
 
   // --- read.cc
   [[nodiscard]] std::shared_ptr<const SnapshotState> snapshot() const;
+  Result<std::vector<std::optional<std::vector<std::byte>>>> fetch_attributes(
+      std::span<const std::uint64_t> ids, const CallOptions& call);
   Result<std::vector<std::vector<float>>> fetch(std::span<const std::uint64_t> ids,
                                                 const CallOptions& call);
   IndexStatistics statistics();

@@ -62,6 +62,24 @@ Result<std::vector<std::vector<float>>> IndexImpl::fetch(std::span<const std::ui
   return out;
 }
 
+Result<std::vector<std::optional<std::vector<std::byte>>>> IndexImpl::fetch_attributes(
+    std::span<const std::uint64_t> ids, const CallOptions& call) {
+  std::vector<std::optional<std::vector<std::byte>>> out(ids.size());
+  // Under the lock place and segment belong to one moment.
+  std::shared_lock lock(map_mutex);
+  const auto state = snapshot();
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    TRY(call.check());
+    const auto place = map.find(ids[i]);
+    if (!place) continue;
+    const auto view =
+        std::find_if(state->segments.begin(), state->segments.end(),
+                     [&](const auto& v) { return v.segment->number() == place->segment; });
+    view->segment->columns().get(place->ordinal, out[i].emplace());
+  }
+  return out;
+}
+
 Result<SearchAnswer> IndexImpl::search(const SnapshotState& state, std::span<const float> queries,
                                        const SearchOptions& search_options) {
   std::vector<DamagedRows> damaged;

@@ -194,8 +194,14 @@ wire::CollectionDoc collection_doc(const CollectionSummary& summary, const Permi
   if (!summary.model_name.empty()) {
     doc.model = wire::ModelRefDoc{summary.model_name, summary.model_version, summary.dimensions,
                                   summary.precision, calibration_doc(summary.calibration)};
-    doc.index = wire::IndexDoc{summary.index.kind, summary.index.rows,
-                               summary.index.bytes_in_memory, summary.index.bytes_on_disk};
+    if (const auto& error = summary.index_error) {
+      doc.index_error = wire::IndexErrorDoc{std::string(error_code_name(error->code)),
+                                            wire::display_text(error->message), error->hint};
+      if (!allowed.see_paths) doc.index_error->detail = "the index cannot be opened";
+    } else {
+      doc.index = wire::IndexDoc{summary.index.kind, summary.index.rows,
+                                 summary.index.bytes_in_memory, summary.index.bytes_on_disk};
+    }
   }
   std::map<std::string, std::int64_t> skipped;
   for (const Root& root : summary.roots) {

@@ -15,7 +15,6 @@ namespace similis {
 
 namespace {
 
-constexpr std::size_t kJobsListed = 1000;
 constexpr std::chrono::seconds kQueueLook{1};
 constexpr std::chrono::seconds kSweepAfterIdle{60};
 
@@ -52,6 +51,10 @@ void JobRunner::run(const std::stop_token& stop, JobScope scope) {
   const std::stop_callback wake(stop, [this] { poke(); });
   Context ctx;
   ctx.cancel = stop;
+  if (const Status dropped = drop_orphaned_indexes(ctx, ports_);
+      !dropped.ok() && !stop.stop_requested()) {
+    log(LogLevel::warning, "leftover indexes were not dropped: " + dropped.error().message);
+  }
   if (const Status status = recover_rows(ctx, ports_); !status.ok() && !stop.stop_requested()) {
     log(LogLevel::warning, "what an earlier run left is not finished: " + status.error().message);
   }
@@ -109,12 +112,11 @@ std::optional<std::vector<std::string>> JobRunner::findings(JobId id) const {
 
 /// The oldest job that waits, or whose owner has died.
 std::optional<Job> JobRunner::claim_next() {
-  auto jobs = ports_.metadata.list_jobs(Context{}, kJobsListed);
+  auto jobs = ports_.metadata.unfinished_jobs(Context{}, 0);
   if (!jobs.ok()) {
     log(LogLevel::error, "jobs cannot be read: " + jobs.error().message);
     return std::nullopt;
   }
-  std::reverse(jobs->begin(), jobs->end());
   for (const Job& job : *jobs) {
     auto claimed = try_claim(job);
     if (!claimed.ok()) {

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "base/hex.h"
+#include "base/log.h"
 #include "services/orphans.h"
+#include "services/picture_locks.h"
 #include "services/stored_file.h"
 #include "worker/decoder.h"
 
@@ -11,7 +13,6 @@ namespace similis {
 
 namespace {
 
-constexpr std::size_t kJobsShown = 1000;
 constexpr std::size_t kListLimitMax = 1000;
 constexpr std::size_t kTagBytesMax = 100;
 constexpr std::size_t kTagsMax = 100;
@@ -35,12 +36,12 @@ struct LibraryService::Impl {
   }
 
   Result<ImageRow> row(const Context& ctx, const Collection& collection, ImageId id) {
-    ASSIGN_OR_RETURN(auto rows, ports.metadata.get_images(ctx, collection.id, std::span(&id, 1)));
-    if (rows.empty() || rows.front().state == RowState::removing) {
+    ASSIGN_OR_RETURN(ImageRow row, ports.metadata.get_image(ctx, collection.id, id));
+    if (row.state == RowState::removing) {
       return Error(ErrorCode::not_found, "there is no picture " + std::to_string(id) +
                                              " in collection " + collection.name);
     }
-    return std::move(rows.front());
+    return row;
   }
 
   struct Rendering {
@@ -83,8 +84,30 @@ struct LibraryService::Impl {
         out.precision = (*model)->info().precision;
       }
     }
-    ASSIGN_OR_RETURN(out.index, ports.vectors.stats(ctx, collection.active_index));
+    // Nor must an index that does not open.
+    if (auto stats = ports.vectors.stats(ctx, collection.active_index); stats.ok()) {
+      out.index = *std::move(stats);
+    } else {
+      TRY(ctx.check());
+      out.index_error = std::move(stats).error();
+    }
     return out;
+  }
+
+  /// What filters see of the row, in every index. The active index's token.
+  Result<WriteToken> send_attributes(const Context& ctx, const Collection& collection,
+                                     const ImageRow& row) {
+    WriteToken token = collection.token;
+    if (row.state != RowState::ready) return token;
+    ASSIGN_OR_RETURN(const auto indexes, ports.metadata.list_indexes(ctx, collection.id));
+    const AttributeUpdate update{row.id, attributes_of(row)};
+    for (const IndexInfo& index : indexes) {
+      if (index.state == IndexState::retired) continue;
+      ASSIGN_OR_RETURN(const WriteToken t,
+                       ports.vectors.update_attributes(ctx, index.id, std::span(&update, 1)));
+      if (index.id == collection.active_index) token = t;
+    }
+    return token;
   }
 };
 
@@ -117,13 +140,12 @@ Result<CollectionSummary> LibraryService::get_collection(const Context& ctx,
 Status LibraryService::delete_collection(const Context& ctx, std::string_view name) {
   Ports& ports = impl_->ports;
   ASSIGN_OR_RETURN(const Collection found, ports.metadata.find_collection(ctx, name));
-  ASSIGN_OR_RETURN(const auto jobs, ports.metadata.list_jobs(ctx, kJobsShown));
-  for (const Job& job : jobs) {
-    if (job.collection != found.id || is_finished(job.state)) continue;
-    return Error(
-        ErrorCode::conflict,
-        "collection " + found.name + " is being worked on by job " + std::to_string(job.id),
-        "Cancel the job first.");
+  ASSIGN_OR_RETURN(const auto jobs, ports.metadata.unfinished_jobs(ctx, found.id));
+  if (!jobs.empty()) {
+    return Error(ErrorCode::conflict,
+                 "collection " + found.name + " is being worked on by job " +
+                     std::to_string(jobs.front().id),
+                 "Cancel the job first.");
   }
   ASSIGN_OR_RETURN(const auto indexes, ports.metadata.list_indexes(ctx, found.id));
   // Rows last: should we die in between, the collection is still there to be deleted again.
@@ -171,29 +193,34 @@ Result<ImageRow> LibraryService::set_tags(const Context& ctx, std::string_view c
   std::sort(tags.begin(), tags.end());
   tags.erase(std::unique(tags.begin(), tags.end()), tags.end());
   ASSIGN_OR_RETURN(const Collection found, ports.metadata.find_collection(ctx, collection));
-  ASSIGN_OR_RETURN(ImageRow row, impl_->row(ctx, found, id));
+  const PictureLocks locks(id);
+  ASSIGN_OR_RETURN(const ImageRow before, impl_->row(ctx, found, id));
+  ImageRow row = before;
   row.tags = tags;
   // What filters see comes first, as with vectors: the epoch that follows makes it part of every
   // answer.
-  WriteToken token = found.token;
-  if (row.state == RowState::ready) {
-    ASSIGN_OR_RETURN(const auto indexes, ports.metadata.list_indexes(ctx, found.id));
-    const AttributeUpdate update{id, attributes_of(row)};
-    for (const IndexInfo& index : indexes) {
-      if (index.state == IndexState::retired) continue;
-      ASSIGN_OR_RETURN(const WriteToken t,
-                       ports.vectors.update_attributes(ctx, index.id, std::span(&update, 1)));
-      if (index.id == found.active_index) token = t;
-    }
+  const auto token = impl_->send_attributes(ctx, found, row);
+  const Status written =
+      token.ok() ? ports.metadata.set_tags(ctx, found.id, id, tags, *token) : Status(token.error());
+  if (written.ok()) return impl_->row(ctx, found, id);
+  // What the row says now, also when the caller's time is up; a commit whose answer was lost holds.
+  const auto now = impl_->row(Context{}, found, id);
+  if (const auto undone = impl_->send_attributes(Context{}, found, now.ok() ? *now : before);
+      !undone.ok()) {
+    log(LogLevel::error, "filters see tags of picture " + std::to_string(id) +
+                             " that its row lacks, until verify: " + undone.error().message);
   }
-  TRY(ports.metadata.set_tags(ctx, found.id, id, tags, token));
-  return impl_->row(ctx, found, id);
+  return written.error();
 }
 
 Status LibraryService::remove_image(const Context& ctx, std::string_view collection, ImageId id) {
   Ports& ports = impl_->ports;
   ASSIGN_OR_RETURN(const Collection found, ports.metadata.find_collection(ctx, collection));
-  TRY(impl_->row(ctx, found, id));
+  // Removal is the way out for a damaged row.
+  if (auto row = impl_->row(ctx, found, id);
+      !row.ok() && row.error().code != ErrorCode::corruption) {
+    return std::move(row).error();
+  }
   TRY(ports.metadata.begin_removal(ctx, found.id, std::span(&id, 1)));
   return complete_removal(ctx, ports, found.id, std::span(&id, 1));
 }

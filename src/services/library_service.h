@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,7 @@ struct CollectionSummary {
   std::int32_t dimensions = 0;
   Calibration calibration;  // of the model's scores; empty when the model has gone missing
   VectorIndexStats index;
+  std::optional<Error> index_error;  // why the index cannot be opened; `index` is empty then
 };
 
 /// Bytes to send, or an open file to send from.
@@ -54,8 +56,8 @@ class LibraryService {
   Result<ImageRow> get_image(const Context& ctx, std::string_view collection, ImageId id);
   Result<ImageRow> set_tags(const Context& ctx, std::string_view collection, ImageId id,
                             std::vector<std::string> tags);
-  /// Takes the picture out of the collection; a file in a folder stays (and comes back with the
-  /// next scan).
+  /// Also one whose row is damaged. Takes the picture out of the collection; a file in a folder
+  /// stays (and comes back with the next scan).
   Status remove_image(const Context& ctx, std::string_view collection, ImageId id);
 
   /// The file as it is: of a folder, or the uploaded bytes. not_found when the file has gone since.

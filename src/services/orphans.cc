@@ -1,9 +1,34 @@
 #include "services/orphans.h"
 
 #include <algorithm>
+#include <set>
+#include <string>
 #include <vector>
 
+#include "base/log.h"
+
 namespace similis {
+
+Status drop_orphaned_indexes(const Context& ctx, const Ports& ports) {
+  ASSIGN_OR_RETURN(const auto stored, ports.vectors.list_indexes(ctx));  // before the rows
+  if (stored.empty()) return {};
+  // Not even their ids are given again.
+  const auto max_id = ports.vectors.max_id(ctx);
+  if (max_id.ok() && *max_id > 0) TRY(ports.metadata.raise_next_id(ctx, *max_id));
+  std::set<std::pair<CollectionId, IndexId>> named;
+  ASSIGN_OR_RETURN(const auto collections, ports.metadata.list_collections(ctx));
+  for (const Collection& collection : collections) {
+    ASSIGN_OR_RETURN(const auto indexes, ports.metadata.list_indexes(ctx, collection.id));
+    for (const IndexInfo& index : indexes) named.emplace(collection.id, index.id);
+  }
+  for (const StoredIndex& index : stored) {
+    if (named.contains({index.collection, index.index})) continue;
+    log(LogLevel::warning, "index " + std::to_string(index.index) +
+                               " belongs to no collection any more; it is removed");
+    TRY(ports.vectors.drop_index(ctx, index.collection, index.index));
+  }
+  return {};
+}
 
 Status sweep_orphans(const Context& ctx, const Ports& ports) {
   for (const BlobKind kind : {BlobKind::thumbnail, BlobKind::upload}) {

@@ -8,6 +8,10 @@
 
 namespace similis {
 
+/// Indexes that no row names: of a collection that was deleted while a picture came in. The row of
+/// an index is written before its files, so that none of these can be about to be used.
+Status drop_orphaned_indexes(const Context& ctx, const Ports& ports);
+
 /// Blobs younger than this are spared: a row that holds them may be about to be written.
 inline constexpr std::int64_t kOrphanAgeMinS = 3600;
 

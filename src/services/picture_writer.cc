@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "services/picture_locks.h"
+
 namespace similis {
 
 namespace {
@@ -110,6 +112,7 @@ Status PictureWriter::write_touched(const Context& ctx, const Pictures& pictures
     touched.push_back({picture->id, picture->source.mtime_ns});
     mtimes[picture->id] = picture->source.mtime_ns;
   }
+  const PictureLocks locks(ids);
   ASSIGN_OR_RETURN(auto rows, ports_.metadata.get_images(ctx, collection_, ids));
   for (ImageRow& row : rows) row.mtime_ns = mtimes[row.id];
   // Only a date that is the file's own time changes with it.
@@ -132,6 +135,7 @@ Status PictureWriter::write_moved(const Context& ctx, const Pictures& pictures) 
     moved.push_back({picture->id, folder_of(source), source.name, source.mtime_ns});
     sources[picture->id] = &source;
   }
+  const PictureLocks locks(ids);
   ASSIGN_OR_RETURN(auto rows, ports_.metadata.get_images(ctx, collection_, ids));
   for (ImageRow& row : rows) {
     const IngestSource& source = *sources[row.id];
@@ -170,10 +174,12 @@ Status PictureWriter::write_ready(const Context& ctx, Pictures pictures) {
     rows.erase(rows.begin() + static_cast<std::ptrdiff_t>(i));
   }
   if (pictures.empty()) return {};
+  std::vector<ImageId> ids;
+  for (const PendingImage& row : rows) ids.push_back(row.id);
+  const PictureLocks locks(ids);  // the tags that are read now are those that are written
   ASSIGN_OR_RETURN(const auto tags, tags_of(ctx, pictures, rows));
   for (std::size_t t = 0; t < targets_.size(); ++t)
     TRY(write_vectors(ctx, t, pictures, rows, tags));
-  TRY(follow_new_tags(ctx, pictures, rows, tags));
   for (std::size_t i = 0; i < pictures.size(); ++i) {
     report(*pictures[i], IngestOutcome::Kind::ready, rows[i].id);
   }
@@ -218,32 +224,6 @@ Result<std::vector<std::vector<std::string>>> PictureWriter::tags_of(
     if (rows[i].existed && it != lookup.end()) tags[i] = it->second->tags;
   }
   return tags;
-}
-
-/// Tags that a user gave a known picture between our reading them and the upsert that wrote the
-/// ones before: written again.
-Status PictureWriter::follow_new_tags(const Context& ctx, const Pictures& pictures,
-                                      std::span<const PendingImage> rows,
-                                      std::span<const std::vector<std::string>> written) {
-  std::vector<ImageId> existing;
-  for (const PendingImage& row : rows) {
-    if (row.existed) existing.push_back(row.id);
-  }
-  if (existing.empty()) return {};
-  ASSIGN_OR_RETURN(auto found, ports_.metadata.get_images(ctx, collection_, existing));
-  const auto lookup = by_id(found);
-  std::vector<ImageRow> changed;
-  for (std::size_t i = 0; i < pictures.size(); ++i) {
-    const auto it = lookup.find(rows[i].id);
-    if (it != lookup.end() && rows[i].existed && it->second->tags != written[i]) {
-      changed.push_back(*it->second);
-    }
-  }
-  for (const ImageRow& row : changed) {
-    ASSIGN_OR_RETURN(const WriteToken token, update_attributes(ctx, std::span(&row, 1)));
-    TRY(ports_.metadata.set_tags(ctx, collection_, row.id, row.tags, token));
-  }
-  return {};
 }
 
 Result<WriteToken> PictureWriter::update_attributes(const Context& ctx,

@@ -41,9 +41,6 @@ class PictureWriter {
   Result<std::vector<std::vector<std::string>>> tags_of(const Context& ctx,
                                                         const Pictures& pictures,
                                                         std::span<const PendingImage> rows);
-  Status follow_new_tags(const Context& ctx, const Pictures& pictures,
-                         std::span<const PendingImage> rows,
-                         std::span<const std::vector<std::string>> written);
   /// What filters see of these rows, in every index; the active index's token.
   Result<WriteToken> update_attributes(const Context& ctx, std::span<const ImageRow> rows);
   Result<WriteToken> erase_vectors(const Context& ctx, std::span<const ImageId> ids);

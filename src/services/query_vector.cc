@@ -158,13 +158,12 @@ class Maker {
 
  private:
   Result<ImageRow> stored_row(ImageId id) {
-    ASSIGN_OR_RETURN(auto rows,
-                     ports_.metadata.get_images(ctx_, collection_.id, std::span(&id, 1)));
-    if (rows.empty() || rows.front().state != RowState::ready) {
+    ASSIGN_OR_RETURN(ImageRow row, ports_.metadata.get_image(ctx_, collection_.id, id));
+    if (row.state != RowState::ready) {
       return Error(ErrorCode::not_found, "there is no picture " + std::to_string(id) +
                                              " in collection " + collection_.name);
     }
-    return std::move(rows.front());
+    return row;
   }
 
   Result<std::vector<float>> stored_vector(ImageId id) {

@@ -22,13 +22,12 @@ bool is_there(const std::string& path) {
 
 Status finish_removals(const Context& ctx, const Ports& ports, CollectionId collection) {
   for (ImageId after = 0;;) {
-    ASSIGN_OR_RETURN(const auto rows,
-                     ports.metadata.scan_images(ctx, collection, RowState::removing, after, kPage));
-    if (rows.empty()) return {};
-    std::vector<ImageId> ids;
-    for (const ImageRow& row : rows) ids.push_back(row.id);
+    // By id: damaged rows go the same way.
+    ASSIGN_OR_RETURN(const auto ids, ports.metadata.scan_image_ids(
+                                         ctx, collection, RowState::removing, after, kPage));
+    if (ids.empty()) return {};
     TRY(complete_removal(ctx, ports, collection, ids));
-    after = rows.back().id;
+    after = ids.back();
   }
 }
 
@@ -58,15 +57,19 @@ Status finish_pending(const Context& ctx, const Ports& ports, CollectionId colle
 }  // namespace
 
 Status recover_rows(const Context& ctx, const Ports& ports) {
-  ASSIGN_OR_RETURN(const ImageId max_id, ports.vectors.max_id(ctx));
-  if (max_id > 0) TRY(ports.metadata.raise_next_id(ctx, max_id));
+  if (const auto max_id = ports.vectors.max_id(ctx); !max_id.ok()) {
+    TRY(ctx.check());
+    log(LogLevel::warning, "the largest id in use is not known: " + max_id.error().message);
+  } else if (*max_id > 0) {
+    TRY(ports.metadata.raise_next_id(ctx, *max_id));
+  }
   ASSIGN_OR_RETURN(const auto collections, ports.metadata.list_collections(ctx));
   for (const Collection& collection : collections) {
-    TRY(finish_removals(ctx, ports, collection.id));
-    const Status finished = finish_pending(ctx, ports, collection.id);
+    Status finished = finish_removals(ctx, ports, collection.id);
+    if (finished.ok()) finished = finish_pending(ctx, ports, collection.id);
     if (finished.ok()) continue;
     TRY(ctx.check());
-    // One collection's missing model must not keep the others from starting.
+    // One collection's missing model or damaged index must not keep the others from starting.
     log(LogLevel::warning, "unfinished pictures of collection " + collection.name +
                                " stay as they are: " + finished.error().message);
   }

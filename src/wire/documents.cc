@@ -172,6 +172,13 @@ void describe(A& a, X& x) {
   a.field("bytes_on_disk", x.bytes_on_disk);
 }
 
+template <typename A, Of<IndexErrorDoc> X>
+void describe(A& a, X& x) {
+  a.field("code", x.code);
+  a.field("detail", x.detail);
+  a.field("hint", x.hint);
+}
+
 template <typename A, Of<CollectionDoc> X>
 void describe(A& a, X& x) {
   a.field("name", x.name);
@@ -180,6 +187,7 @@ void describe(A& a, X& x) {
   a.field("epoch", x.epoch);
   a.nullable("model", x.model);
   a.nullable("index", x.index);
+  a.nullable("index_error", x.index_error);
   a.field("folders", x.folders);
   a.field("skipped", x.skipped);
 }

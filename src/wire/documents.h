@@ -148,13 +148,20 @@ struct IndexDoc {
   std::int64_t bytes_on_disk = 0;
 };
 
+struct IndexErrorDoc {
+  std::string code;
+  std::string detail;
+  std::string hint;
+};
+
 struct CollectionDoc {
   std::string name;
   UnixSeconds created_at = 0;
   CountsDoc counts;
   std::int64_t epoch = 0;
-  std::optional<ModelRefDoc> model;  // null before the first picture
-  std::optional<IndexDoc> index;     // likewise
+  std::optional<ModelRefDoc> model;          // null before the first picture
+  std::optional<IndexDoc> index;             // likewise, and when it cannot be opened
+  std::optional<IndexErrorDoc> index_error;  // why
   std::vector<FolderDoc> folders;
   std::vector<SkippedDoc> skipped;  // most frequent first
 };

@@ -54,6 +54,40 @@ TEST_P(MetadataStoreSuite, TheSameWorkIsTheSameJobUntilItEnds) {
   EXPECT_EQ(jobs[0].id, next.id);  // newest first
 }
 
+TEST_P(MetadataStoreSuite, UnfinishedJobsAreListedHoweverOld) {
+  const Job queued = make_job("/a"), running = make_job("/b"), paused = make_job("/c");
+  ASSERT_THAT(claim(running.id, "me"), IsOk());
+  ASSERT_THAT(ask(paused.id, JobState::paused), IsOk());
+  ASSERT_THAT(ask(make_job("/d").id, JobState::cancelled), IsOk());
+  const auto other = value_of(store().create_collection(ctx_, "other"));
+  const Job elsewhere = value_of(store().create_job(ctx_, JobKind::verify, other.id, "", {})).job;
+  const auto ids = [&](CollectionId collection) {
+    std::vector<JobId> out;
+    for (const Job& job : value_of(store().unfinished_jobs(ctx_, collection))) {
+      out.push_back(job.id);
+    }
+    return out;
+  };
+  EXPECT_THAT(ids(collection_), ElementsAre(queued.id, running.id, paused.id));
+  EXPECT_THAT(ids(other.id), ElementsAre(elsewhere.id));
+  EXPECT_THAT(ids(0), ElementsAre(queued.id, running.id, paused.id, elsewhere.id));
+}
+
+TEST_P(MetadataStoreSuite, OldFinishedJobsAreForgotten) {
+  const Job waiting = make_job("/waiting");
+  const Job first = make_job("/done");
+  ASSERT_THAT(ask(first.id, JobState::cancelled), IsOk());
+  Job last;
+  for (int i = 0; i < 1001; ++i) {
+    last = make_job("/done");
+    ASSERT_THAT(ask(last.id, JobState::cancelled), IsOk());
+  }
+  make_job("/next");
+  EXPECT_THAT(store().get_job(ctx_, first.id), FailsWith(ErrorCode::not_found));
+  EXPECT_THAT(store().get_job(ctx_, last.id), IsOk());
+  EXPECT_THAT(store().get_job(ctx_, waiting.id), IsOk());
+}
+
 TEST_P(MetadataStoreSuite, OneOwnerWorksUnderALease) {
   const Job job = make_job();
   const Job claimed = value_of(claim(job.id, "me"));

@@ -126,6 +126,52 @@ TEST_P(VectorStoreSuite, AnIndexIsMadeOnceAndKeepsItsDimensions) {
   EXPECT_THAT(store().create_index(ctx_, kCollection, kIndex, kDimensions), IsOk());
 }
 
+TEST_P(VectorStoreSuite, TellsWhatFiltersSeeAndItsLatestWrite) {
+  EXPECT_EQ(value_of(store().latest_token(ctx_, kIndex)), 0);
+  std::vector<std::pair<ImageId, Row>> rows;
+  for (ImageId id = 1; id <= 200; ++id)
+    rows.push_back({id, {random_vector(), random_attributes()}});
+  EXPECT_EQ(put(rows), value_of(store().latest_token(ctx_, kIndex)));
+  erase({17});
+  const WriteToken token = change(18, random_attributes());
+  const auto expect_as_written = [&] {
+    EXPECT_EQ(value_of(store().latest_token(ctx_, kIndex)), token);
+    std::vector<ImageId> ids;
+    for (ImageId id = 1; id <= 201; ++id) ids.push_back(id);
+    const auto stored = value_of(store().fetch_attributes(ctx_, kIndex, ids));
+    ASSERT_EQ(stored.size(), ids.size());
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      const auto row = model_.find(ids[i]);
+      ASSERT_EQ(stored[i].has_value(), row != model_.end()) << ids[i];
+      if (!stored[i]) continue;
+      EXPECT_EQ(*stored[i], row->second.attributes) << ids[i];
+    }
+  };
+  expect_as_written();
+  reopen();
+  expect_as_written();
+  ASSERT_THAT(store().flush(ctx_, kIndex), IsOk());
+  reopen();
+  expect_as_written();
+}
+
+TEST_P(VectorStoreSuite, ListsItsIndexes) {
+  ASSERT_THAT(store().create_index(ctx_, kCollection + 1, 8, kDimensions), IsOk());
+  const auto listed = [&] {
+    std::vector<std::pair<CollectionId, IndexId>> out;
+    for (const StoredIndex& one : value_of(store().list_indexes(ctx_))) {
+      out.emplace_back(one.collection, one.index);
+    }
+    return out;
+  };
+  using testing::Pair;
+  EXPECT_THAT(listed(),
+              testing::UnorderedElementsAre(Pair(kCollection, kIndex), Pair(kCollection + 1, 8)));
+  reopen();
+  ASSERT_THAT(store().drop_index(ctx_, kCollection + 1, 8), IsOk());
+  EXPECT_THAT(listed(), ElementsAre(Pair(kCollection, kIndex)));
+}
+
 TEST_P(VectorStoreSuite, NothingIsThereThatWasNotMade) {
   constexpr IndexId kOther = 99;
   const std::vector<float> query(kDimensions, 1.0F);

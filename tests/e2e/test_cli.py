@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import stat
 import subprocess
 import time
@@ -167,7 +169,11 @@ class OneDataDirectory(Similis):
         pattern(self.pictures / "p100.png", 100)
         self.assertEqual(self.index()["counters"]["ready"], 1)
         _, err = self.run_similis("serve", code=3)
-        self.assertIn(f"{server.pid}", err)
+        self.assertIn(f"process {server.pid} since ", " ".join(err.split()))
+        pid, started, kind = (self.data / "lock").read_text().split()
+        self.assertEqual(kind, "serve")
+        self.assertEqual(int(pid), server.pid)
+        self.assertLess(abs(time.time() - int(started)), 120)
         self.assertEqual(self.stop(server), 0)
 
     def test_interrupt_pauses_and_the_same_command_goes_on(self):
@@ -211,6 +217,62 @@ class OneDataDirectory(Similis):
             self.assertEqual(hits[0]["name"], f"p{i:03}.png")
             self.assertLess(hits[1]["score"], 0.9999)
         self.run_similis("verify")
+
+
+class Damage(Similis):
+    def index_folder(self):
+        folders = list(self.data.glob("collections/*/indexes/*"))
+        self.assertEqual(len(folders), 1)
+        return folders[0]
+
+    def test_a_lost_index_is_made_again_by_verify(self):
+        self.make_pictures(6)
+        for i in range(8):  # the database knows of more writes than the new index will have
+            pattern(self.pictures / "p000.png", 700 + i)
+            self.index()
+        shutil.rmtree(self.index_folder())
+        self.run_similis("search", self.pictures / "p003.png", code=None)
+        out, err = self.run_similis("verify", code=None)
+        self.assertIn("missing", out + err)
+        hits = self.ask("search", self.pictures / "p003.png", "-k", "6", "--min-score", "0")["hits"]
+        self.assertEqual(hits[0]["name"], "p003.png")
+        self.assertEqual(len(hits), 6)
+        self.run_similis("verify")
+
+    def test_an_index_that_does_not_open_is_named_and_hides_nothing(self):
+        self.make_pictures(3)
+        self.index("--collection", "good")
+        self.index("--collection", "bad")
+        folder = max(self.data.glob("collections/*/indexes/*"), key=lambda f: int(f.parent.parent.name))
+        manifest = folder / "MANIFEST"
+        manifest.write_bytes(bytes(b ^ 0x55 for b in manifest.read_bytes()))
+        collections = {c["name"]: c for c in self.ask("status")["collections"]}
+        self.assertEqual(collections["good"]["index"]["vectors"], 3)
+        self.assertIsNone(collections["good"]["index_error"])
+        self.assertEqual(collections["bad"]["counts"]["ready"], 3)
+        self.assertIsNone(collections["bad"]["index"])
+        self.assertEqual(collections["bad"]["index_error"]["code"], "corruption")
+        self.assertIn("cannot be used", self.run_similis("status")[0])
+        self.assertEqual(self.ask("search", self.pictures / "p001.png", "--collection", "good")["hits"][0]["name"],
+                         "p001.png")
+        out, err = self.run_similis("verify", "--collection", "bad", code=None)
+        self.assertIn("MANIFEST", out + err)
+        shutil.rmtree(folder)  # what the finding says
+        self.run_similis("verify", "--collection", "bad", code=None)
+        self.assertEqual(self.ask("search", self.pictures / "p001.png", "--collection", "bad")["hits"][0]["name"],
+                         "p001.png")
+
+    def test_a_damaged_row_is_named_and_the_rest_answers(self):
+        self.make_pictures(4)
+        self.index()
+        database = sqlite3.connect(self.data / "similis.db")
+        with database:
+            database.execute("UPDATE image SET size_bytes = size_bytes + 1 WHERE name = 'p002.png'")
+        database.close()
+        hits = self.ask("search", self.pictures / "p001.png", "-k", "4", "--min-score", "0")["hits"]
+        self.assertEqual(sorted(hit["name"] for hit in hits), ["p000.png", "p001.png", "p003.png"])
+        out, err = self.run_similis("verify", code=None)
+        self.assertIn("checksum", out + err)
 
 
 class Local(Similis):

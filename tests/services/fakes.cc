@@ -25,11 +25,21 @@ std::vector<float> normalised(std::span<const float> vector) {
 
 }  // namespace
 
-Status MemoryVectorStore::create_index(const Context&, CollectionId, IndexId index, std::int32_t) {
+Result<MemoryVectorStore::Index*> MemoryVectorStore::find(IndexId index) {
+  const auto it = indexes_.find(index);
+  if (it == indexes_.end()) return no_index(index);
+  if (it->second.broken) {
+    return Error(ErrorCode::corruption, "index " + std::to_string(index) + " does not open");
+  }
+  return &it->second;
+}
+
+Status MemoryVectorStore::create_index(const Context&, CollectionId collection, IndexId index,
+                                       std::int32_t) {
   TRY(faults_.ask_before("vectors.create_index"));
   std::lock_guard lock(mutex_);
-  indexes_[index];
-  return {};
+  indexes_[index].collection = collection;
+  return find(index).ok() ? Status() : Status(find(index).error());
 }
 
 Status MemoryVectorStore::drop_index(const Context&, CollectionId, IndexId index) {
@@ -38,9 +48,17 @@ Status MemoryVectorStore::drop_index(const Context&, CollectionId, IndexId index
   return {};
 }
 
+Result<std::vector<StoredIndex>> MemoryVectorStore::list_indexes(const Context&) {
+  std::lock_guard lock(mutex_);
+  std::vector<StoredIndex> out;
+  for (const auto& [id, index] : indexes_) out.push_back({index.collection, id});
+  return out;
+}
+
 Status MemoryVectorStore::open_index(const Context&, CollectionId, IndexId index) {
   std::lock_guard lock(mutex_);
-  if (!indexes_.contains(index)) return no_index(index);
+  auto found = find(index);
+  if (!found.ok()) return std::move(found).error();
   return {};
 }
 
@@ -50,13 +68,12 @@ Result<WriteToken> MemoryVectorStore::upsert(const Context&, IndexId index,
   WriteToken token = 0;
   {
     std::lock_guard lock(mutex_);
-    const auto it = indexes_.find(index);
-    if (it == indexes_.end()) return no_index(index);
+    ASSIGN_OR_RETURN(Index* const found, find(index));
     for (const VectorUpsert& item : batch) {
-      it->second[item.id] = {normalised(item.vector), item.attributes};
+      found->entries[item.id] = {normalised(item.vector), item.attributes};
       max_id_ = std::max(max_id_, item.id);
     }
-    token = ++token_;
+    token = ++found->token;
   }
   TRY(faults_.ask_after("vectors.upsert"));
   return token;
@@ -68,13 +85,12 @@ Result<WriteToken> MemoryVectorStore::update_attributes(const Context&, IndexId 
   WriteToken token = 0;
   {
     std::lock_guard lock(mutex_);
-    const auto it = indexes_.find(index);
-    if (it == indexes_.end()) return no_index(index);
+    ASSIGN_OR_RETURN(Index* const found, find(index));
     for (const AttributeUpdate& item : batch) {
-      const auto entry = it->second.find(item.id);
-      if (entry != it->second.end()) entry->second.attributes = item.attributes;
+      const auto entry = found->entries.find(item.id);
+      if (entry != found->entries.end()) entry->second.attributes = item.attributes;
     }
-    token = ++token_;
+    token = ++found->token;
   }
   TRY(faults_.ask_after("vectors.update_attributes"));
   return token;
@@ -86,10 +102,9 @@ Result<WriteToken> MemoryVectorStore::erase(const Context&, IndexId index,
   WriteToken token = 0;
   {
     std::lock_guard lock(mutex_);
-    const auto it = indexes_.find(index);
-    if (it == indexes_.end()) return no_index(index);
-    for (const ImageId id : ids) it->second.erase(id);
-    token = ++token_;
+    ASSIGN_OR_RETURN(Index* const found, find(index));
+    for (const ImageId id : ids) found->entries.erase(id);
+    token = ++found->token;
   }
   TRY(faults_.ask_after("vectors.erase"));
   return token;
@@ -98,13 +113,15 @@ Result<WriteToken> MemoryVectorStore::erase(const Context&, IndexId index,
 Result<std::vector<VectorHits>> MemoryVectorStore::search(const Context&, IndexId index,
                                                           std::span<const VectorSearch> searches) {
   std::lock_guard lock(mutex_);
-  const auto it = indexes_.find(index);
-  if (it == indexes_.end()) return no_index(index);
+  ASSIGN_OR_RETURN(Index* const found, find(index));
   std::vector<VectorHits> out;
   for (const VectorSearch& search : searches) {
+    if (search.at_least > found->token) {
+      return Error(ErrorCode::unavailable, "the index lacks writes");
+    }
     const auto query = normalised(search.vector);
     VectorHits hits;
-    for (const auto& [id, entry] : it->second) {
+    for (const auto& [id, entry] : found->entries) {
       if (search.filter != nullptr && !matches(*search.filter, entry.attributes)) continue;
       float score = 0;
       for (std::size_t i = 0; i < query.size(); ++i) score += query[i] * entry.vector[i];
@@ -121,12 +138,24 @@ Result<std::vector<VectorHits>> MemoryVectorStore::search(const Context&, IndexI
 Result<std::vector<std::vector<float>>> MemoryVectorStore::fetch(const Context&, IndexId index,
                                                                  std::span<const ImageId> ids) {
   std::lock_guard lock(mutex_);
-  const auto it = indexes_.find(index);
-  if (it == indexes_.end()) return no_index(index);
+  ASSIGN_OR_RETURN(Index* const found, find(index));
   std::vector<std::vector<float>> out;
   for (const ImageId id : ids) {
-    const auto entry = it->second.find(id);
-    out.push_back(entry == it->second.end() ? std::vector<float>() : entry->second.vector);
+    const auto entry = found->entries.find(id);
+    out.push_back(entry == found->entries.end() ? std::vector<float>() : entry->second.vector);
+  }
+  return out;
+}
+
+Result<std::vector<std::optional<Attributes>>> MemoryVectorStore::fetch_attributes(
+    const Context&, IndexId index, std::span<const ImageId> ids) {
+  std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(Index* const found, find(index));
+  std::vector<std::optional<Attributes>> out;
+  for (const ImageId id : ids) {
+    const auto entry = found->entries.find(id);
+    out.push_back(entry == found->entries.end() ? std::nullopt
+                                                : std::optional(entry->second.attributes));
   }
   return out;
 }
@@ -134,34 +163,63 @@ Result<std::vector<std::vector<float>>> MemoryVectorStore::fetch(const Context&,
 Result<std::vector<ImageId>> MemoryVectorStore::scan_ids(const Context&, IndexId index,
                                                          ImageId after, std::size_t limit) {
   std::lock_guard lock(mutex_);
-  const auto it = indexes_.find(index);
-  if (it == indexes_.end()) return no_index(index);
+  ASSIGN_OR_RETURN(Index* const found, find(index));
   std::vector<ImageId> out;
-  for (auto entry = it->second.upper_bound(after); entry != it->second.end() && out.size() < limit;
-       ++entry) {
+  for (auto entry = found->entries.upper_bound(after);
+       entry != found->entries.end() && out.size() < limit; ++entry) {
     out.push_back(entry->first);
   }
   return out;
 }
 
+Result<WriteToken> MemoryVectorStore::latest_token(const Context&, IndexId index) {
+  std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(Index* const found, find(index));
+  return found->token;
+}
+
 Result<ImageId> MemoryVectorStore::max_id(const Context&) {
   std::lock_guard lock(mutex_);
+  for (const auto& [id, index] : indexes_) TRY(find(id));
   return max_id_;
 }
 
 Result<VectorIndexStats> MemoryVectorStore::stats(const Context&, IndexId index) {
   std::lock_guard lock(mutex_);
-  return VectorIndexStats{static_cast<std::int64_t>(indexes_[index].size()), "flat", 0, 0};
+  ASSIGN_OR_RETURN(Index* const found, find(index));
+  return VectorIndexStats{static_cast<std::int64_t>(found->entries.size()), "flat", 0, 0};
 }
 
-Result<std::vector<VerifyFinding>> MemoryVectorStore::verify(const Context&, IndexId) {
-  return std::vector<VerifyFinding>();
+Result<std::vector<VerifyFinding>> MemoryVectorStore::verify(const Context&, IndexId index) {
+  std::lock_guard lock(mutex_);
+  if (!indexes_.contains(index)) return no_index(index);
+  return damage_[index];
+}
+
+void MemoryVectorStore::damage(IndexId index, VerifyFinding finding) {
+  std::lock_guard lock(mutex_);
+  damage_[index].push_back(std::move(finding));
+}
+
+void MemoryVectorStore::break_index(IndexId index) {
+  std::lock_guard lock(mutex_);
+  indexes_.at(index).broken = true;
+}
+
+void MemoryVectorStore::lose_index(IndexId index) {
+  std::lock_guard lock(mutex_);
+  indexes_.erase(index);
+}
+
+void MemoryVectorStore::set_attributes(ImageId id, const Attributes& attributes) {
+  std::lock_guard lock(mutex_);
+  for (auto& [number, index] : indexes_) index.entries.at(id).attributes = attributes;
 }
 
 std::map<ImageId, MemoryVectorStore::Entry> MemoryVectorStore::entries() const {
   std::lock_guard lock(mutex_);
   std::map<ImageId, Entry> out;
-  for (const auto& [index, entries] : indexes_) out.insert(entries.begin(), entries.end());
+  for (const auto& [id, index] : indexes_) out.insert(index.entries.begin(), index.entries.end());
   return out;
 }
 
@@ -223,7 +281,13 @@ Result<BlobUsage> MemoryBlobStore::usage(const Context&, BlobKind kind) {
 }
 
 Result<std::vector<VerifyFinding>> MemoryBlobStore::verify(const Context&) {
-  return std::vector<VerifyFinding>();
+  std::lock_guard lock(mutex_);
+  return damage_;
+}
+
+void MemoryBlobStore::damage(VerifyFinding finding) {
+  std::lock_guard lock(mutex_);
+  damage_.push_back(std::move(finding));
 }
 
 void MemoryBlobStore::make_older(std::int64_t seconds) {

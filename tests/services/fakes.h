@@ -42,6 +42,10 @@ class MemoryVectorStore final : public VectorStore {
                                          std::span<const VectorSearch>) override;
   Result<std::vector<std::vector<float>>> fetch(const Context&, IndexId,
                                                 std::span<const ImageId>) override;
+  Result<std::vector<std::optional<Attributes>>> fetch_attributes(
+      const Context&, IndexId, std::span<const ImageId>) override;
+  Result<std::vector<StoredIndex>> list_indexes(const Context&) override;
+  Result<WriteToken> latest_token(const Context&, IndexId) override;
   Result<std::vector<ImageId>> scan_ids(const Context&, IndexId, ImageId after,
                                         std::size_t limit) override;
   Result<ImageId> max_id(const Context&) override;
@@ -56,11 +60,29 @@ class MemoryVectorStore final : public VectorStore {
   };
   [[nodiscard]] std::map<ImageId, Entry> entries() const;  // of all indexes
 
+  // ---- damage
+  /// verify() reports this of the index from now on.
+  void damage(IndexId index, VerifyFinding finding);
+  /// The index does not open any more: every call on it but verify and drop is corruption.
+  void break_index(IndexId index);
+  /// As if its folder had been deleted: tokens begin anew.
+  void lose_index(IndexId index);
+  /// A picture's attributes, changed behind the database's back.
+  void set_attributes(ImageId id, const Attributes& attributes);
+
  private:
+  struct Index {
+    CollectionId collection = 0;
+    std::map<ImageId, Entry> entries;
+    WriteToken token = 0;
+    bool broken = false;
+  };
+  Result<Index*> find(IndexId index);  // under the mutex
+
   const Faults& faults_;
   mutable std::mutex mutex_;
-  std::map<IndexId, std::map<ImageId, Entry>> indexes_;
-  WriteToken token_ = 0;
+  std::map<IndexId, Index> indexes_;
+  std::map<IndexId, std::vector<VerifyFinding>> damage_;
   ImageId max_id_ = 0;
 };
 
@@ -80,6 +102,8 @@ class MemoryBlobStore final : public BlobStore {
   Result<std::vector<VerifyFinding>> verify(const Context&) override;
 
   void make_older(std::int64_t seconds);
+  /// verify() reports this from now on.
+  void damage(VerifyFinding finding);
   [[nodiscard]] std::size_t count(BlobKind kind) const;
 
  private:
@@ -90,6 +114,7 @@ class MemoryBlobStore final : public BlobStore {
   const Faults& faults_;
   mutable std::mutex mutex_;
   std::map<std::pair<BlobKind, ContentHash>, Entry> blobs_;
+  std::vector<VerifyFinding> damage_;
 };
 
 /// Pictures are made of the bytes FF D8 FF and three bytes of colour: a tensor of that colour.

@@ -159,6 +159,20 @@ class FaultyMetadata final : public MetadataStore {
     if (out.ok()) TRY(faults_.ask_after("metadata.set_tags"));
     return out;
   }
+  Status reset_token(const Context& ctx, CollectionId id, IndexId index,
+                     WriteToken token) override {
+    return real_.reset_token(ctx, id, index, token);
+  }
+  Result<ImageRow> get_image(const Context& ctx, CollectionId id, ImageId image) override {
+    return real_.get_image(ctx, id, image);
+  }
+  Result<std::vector<ImageId>> scan_image_ids(const Context& ctx, CollectionId id, RowState state,
+                                              ImageId after, std::size_t limit) override {
+    return real_.scan_image_ids(ctx, id, state, after, limit);
+  }
+  Result<std::vector<Job>> unfinished_jobs(const Context& ctx, CollectionId id) override {
+    return real_.unfinished_jobs(ctx, id);
+  }
   Result<std::vector<ImageRow>> get_images(const Context& ctx, CollectionId id,
                                            std::span<const ImageId> ids) override {
     return real_.get_images(ctx, id, ids);

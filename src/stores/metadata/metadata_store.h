@@ -143,6 +143,10 @@ class MetadataStore {
   /// matters.
   virtual Status activate_index(const Context& ctx, CollectionId id, IndexId index) = 0;
   virtual Status set_index_state(const Context& ctx, IndexId index, IndexState state) = 0;
+  /// The index's latest acknowledged write is `token` from now on, also when it was a later one: of
+  /// an index that was lost or put back and now counts anew. Epoch + 1.
+  virtual Status reset_token(const Context& ctx, CollectionId id, IndexId index,
+                             WriteToken token) = 0;
 
   // ---- folders and roots
   /// The id of an absolute, normalised path; made with its parents when new.
@@ -215,7 +219,9 @@ class MetadataStore {
   virtual Status set_tags(const Context& ctx, CollectionId id, ImageId image,
                           std::span<const std::string> tags, WriteToken token) = 0;
 
-  // ---- reading
+  // ---- reading: a row that fails its checksum is left out of every answer of several, and logged
+  /// One row, in any state. not_found; corruption when it fails its checksum.
+  virtual Result<ImageRow> get_image(const Context& ctx, CollectionId id, ImageId image) = 0;
   /// Rows in the order of `ids`, in any state; ids without a row are left out.
   virtual Result<std::vector<ImageRow>> get_images(const Context& ctx, CollectionId id,
                                                    std::span<const ImageId> ids) = 0;
@@ -230,6 +236,10 @@ class MetadataStore {
   virtual Result<std::vector<ImageRow>> scan_images(const Context& ctx, CollectionId id,
                                                     RowState state, ImageId after,
                                                     std::size_t limit) = 0;
+  /// The same rows' ids. Their rows are not read: damaged ones are among them.
+  virtual Result<std::vector<ImageId>> scan_image_ids(const Context& ctx, CollectionId id,
+                                                      RowState state, ImageId after,
+                                                      std::size_t limit) = 0;
   /// True when a row in any collection holds this content hash.
   virtual Result<bool> hash_in_use(const Context& ctx, const ContentHash& hash) = 0;
   /// Ids given from now on are above `id`.
@@ -237,7 +247,7 @@ class MetadataStore {
 
   // ---- jobs
   /// A new queued job, or the unfinished one of the same kind, collection and root (`existed`; its
-  /// options are replaced).
+  /// options are replaced). Of the finished ones the newest thousand are kept.
   struct NewJob {
     Job job;
     bool existed = false;
@@ -247,6 +257,8 @@ class MetadataStore {
   virtual Result<Job> get_job(const Context& ctx, JobId id) = 0;
   /// Newest first.
   virtual Result<std::vector<Job>> list_jobs(const Context& ctx, std::size_t limit) = 0;
+  /// All that are not finished, oldest first; `id` 0: of every collection.
+  virtual Result<std::vector<Job>> unfinished_jobs(const Context& ctx, CollectionId id) = 0;
   /// Takes the lease of a queued job, or of a running one whose lease has run out. conflict when
   /// another owner has it.
   virtual Result<Job> claim_job(const Context& ctx, JobId id, std::string_view owner,

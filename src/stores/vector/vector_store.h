@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -63,6 +64,11 @@ struct VerifyFinding {
   std::string what;
 };
 
+struct StoredIndex {
+  CollectionId collection = 0;
+  IndexId index = 0;
+};
+
 /// Where embeddings live and are searched: one index per IndexId. Implementations: embedded (our
 /// engine), later Milvus. One conformance suite (tests/conformance) states the behaviour; every
 /// call is safe from several threads.
@@ -75,6 +81,8 @@ class VectorStore {
                               std::int32_t dimensions) = 0;
   /// Removes the index and its files. Not an error when it does not exist.
   virtual Status drop_index(const Context& ctx, CollectionId collection, IndexId index) = 0;
+  /// Every index that takes up room, whether it opens or not.
+  virtual Result<std::vector<StoredIndex>> list_indexes(const Context& ctx) = 0;
   /// Opens an existing index, so that the first search does not wait. not_found when there is none.
   virtual Status open_index(const Context& ctx, CollectionId collection, IndexId index) = 0;
 
@@ -96,9 +104,16 @@ class VectorStore {
   virtual Result<std::vector<std::vector<float>>> fetch(const Context& ctx, IndexId index,
                                                         std::span<const ImageId> ids) = 0;
 
+  /// What filters see of `ids`; nullopt for an id that is not stored.
+  virtual Result<std::vector<std::optional<Attributes>>> fetch_attributes(
+      const Context& ctx, IndexId index, std::span<const ImageId> ids) = 0;
+
   /// The next live ids above `after`, ascending, at most `limit`.
   virtual Result<std::vector<ImageId>> scan_ids(const Context& ctx, IndexId index, ImageId after,
                                                 std::size_t limit) = 0;
+  /// The index's latest write: what upsert, update_attributes or erase last returned, 0 before. It
+  /// counts anew in an index that was made anew.
+  virtual Result<WriteToken> latest_token(const Context& ctx, IndexId index) = 0;
   /// The largest id ever written to any index; 0 when none was.
   virtual Result<ImageId> max_id(const Context& ctx) = 0;
 

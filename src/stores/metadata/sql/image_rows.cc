@@ -2,6 +2,8 @@
 
 #include <bit>
 
+#include "base/log.h"
+#include "stores/metadata/sql/failure.h"
 #include "stores/metadata/sql/text_codec.h"
 
 namespace similis::sql {
@@ -83,7 +85,14 @@ std::vector<ImageRow> ImageReader::rows(std::span<const ImageId> ids) {
   std::vector<ImageRow> out;
   out.reserve(ids.size());
   for (const ImageId id : ids) {
-    if (auto found = row(id)) out.push_back(std::move(*found));
+    try {
+      if (auto found = row(id)) out.push_back(std::move(*found));
+    } catch (const Failure& failure) {
+      // One damaged row must not hide those around it.
+      if (failure.error().code != ErrorCode::corruption) throw;
+      log(LogLevel::error,
+          "picture " + std::to_string(id) + " is left out: " + failure.error().message);
+    }
   }
   return out;
 }

@@ -16,9 +16,9 @@ class ImageReader {
   ImageReader(Connection& c, FolderPaths& folders, const CollectionRecord& collection)
       : c_(c), folders_(folders), collection_(collection) {}
 
-  /// nullopt when no row of the collection has this id.
+  /// nullopt when no row of the collection has this id; corruption when it is damaged.
   std::optional<ImageRow> row(ImageId id);
-  /// Those that exist, in the order of `ids`.
+  /// Those that exist and are sound, in the order of `ids`; damaged ones are logged.
   std::vector<ImageRow> rows(std::span<const ImageId> ids);
 
  private:

@@ -29,6 +29,7 @@ class SqlMetadataStore : public MetadataStore {
   Result<std::vector<IndexInfo>> list_indexes(const Context& ctx, CollectionId id) override;
   Status activate_index(const Context& ctx, CollectionId id, IndexId index) override;
   Status set_index_state(const Context& ctx, IndexId index, IndexState state) override;
+  Status reset_token(const Context& ctx, CollectionId id, IndexId index, WriteToken token) override;
 
   Result<FolderId> intern_folder(const Context& ctx, std::string_view absolute_path) override;
   Result<std::vector<FolderId>> intern_folders(
@@ -66,6 +67,7 @@ class SqlMetadataStore : public MetadataStore {
   Status set_tags(const Context& ctx, CollectionId id, ImageId image,
                   std::span<const std::string> tags, WriteToken token) override;
 
+  Result<ImageRow> get_image(const Context& ctx, CollectionId id, ImageId image) override;
   Result<std::vector<ImageRow>> get_images(const Context& ctx, CollectionId id,
                                            std::span<const ImageId> ids) override;
   Result<ListPage> list_images(const Context& ctx, const ListRequest& request) override;
@@ -74,6 +76,8 @@ class SqlMetadataStore : public MetadataStore {
   Result<CollectionCounts> counts(const Context& ctx, CollectionId id) override;
   Result<std::vector<ImageRow>> scan_images(const Context& ctx, CollectionId id, RowState state,
                                             ImageId after, std::size_t limit) override;
+  Result<std::vector<ImageId>> scan_image_ids(const Context& ctx, CollectionId id, RowState state,
+                                              ImageId after, std::size_t limit) override;
   Result<bool> hash_in_use(const Context& ctx, const ContentHash& hash) override;
   Status raise_next_id(const Context& ctx, ImageId id) override;
 
@@ -81,6 +85,7 @@ class SqlMetadataStore : public MetadataStore {
                             std::string_view root, const BuildOptions& options) override;
   Result<Job> get_job(const Context& ctx, JobId id) override;
   Result<std::vector<Job>> list_jobs(const Context& ctx, std::size_t limit) override;
+  Result<std::vector<Job>> unfinished_jobs(const Context& ctx, CollectionId id) override;
   Result<Job> claim_job(const Context& ctx, JobId id, std::string_view owner,
                         std::int64_t lease_s) override;
   Result<Job> update_job(const Context& ctx, JobId id, std::string_view owner,

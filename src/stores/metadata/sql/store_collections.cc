@@ -205,4 +205,14 @@ Status SqlMetadataStore::set_index_state(const Context& ctx, IndexId index, Inde
   });
 }
 
+Status SqlMetadataStore::reset_token(const Context& ctx, CollectionId id, IndexId index,
+                                     WriteToken token) {
+  return db_->write(ctx, [&](Connection& c) {
+    CollectionChange change(c, id);
+    change.index(index).token = token;
+    change.raise_epoch();
+    change.save();
+  });
+}
+
 }  // namespace similis::sql

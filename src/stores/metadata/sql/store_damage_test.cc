@@ -122,12 +122,24 @@ TEST_F(StoreDamage, ADamagedRowIsNeverShownAndCanBeRemoved) {
   change("UPDATE image SET name = 'wrong' WHERE id = " + id(5));
   const auto store = open();
   const ImageId damaged[] = {ids_[5]};
-  const auto shown = store->get_images(ctx_, collection_, damaged);
+  const auto shown = store->get_image(ctx_, collection_, ids_[5]);
   ASSERT_THAT(shown, FailsWith(ErrorCode::corruption));
   EXPECT_THAT(shown.error().message, HasSubstr("image " + id(5)));
   EXPECT_FALSE(shown.error().hint.empty());
-  const ImageId sound[] = {ids_[6]};
-  EXPECT_THAT(store->get_images(ctx_, collection_, sound), IsOk());
+  // Those around it are.
+  const auto others = static_cast<std::size_t>(kPictures - 1);
+  EXPECT_EQ(value_of(store->get_images(ctx_, collection_, ids_)).size(), others);
+  EXPECT_EQ(value_of(store->scan_images(ctx_, collection_, RowState::ready, 0, 1000)).size(),
+            others);
+  EXPECT_EQ(value_of(store->scan_image_ids(ctx_, collection_, RowState::ready, 0, 1000)), ids_);
+  ListRequest request;
+  request.collection = collection_;
+  request.limit = 1000;
+  EXPECT_EQ(value_of(store->list_images(ctx_, request)).rows.size(), others);
+  // A page of damaged rows alone is not the end.
+  const auto page = value_of(store->scan_images(ctx_, collection_, RowState::ready, ids_[4], 1));
+  ASSERT_EQ(page.size(), 1U);
+  EXPECT_EQ(page[0].id, ids_[6]);
 
   ASSERT_THAT(store->begin_removal(ctx_, collection_, damaged), IsOk());
   ASSERT_THAT(store->finish_removal(ctx_, collection_, damaged, 2), IsOk());
@@ -140,7 +152,9 @@ TEST_F(StoreDamage, ValuesThatNoVersionWritesAreCorruption) {
   const auto store = open();
   const auto file = store->files_in_folder(ctx_, collection_, 2);
   EXPECT_THAT(file, FailsWith(ErrorCode::corruption));
-  EXPECT_THAT(store->get_images(ctx_, collection_, ids_), FailsWith(ErrorCode::corruption));
+  for (const std::size_t i : {5, 6}) {
+    EXPECT_THAT(store->get_image(ctx_, collection_, ids_[i]), FailsWith(ErrorCode::corruption));
+  }
   EXPECT_FALSE(value_of(store->verify(ctx_)).ok);
 }
 

@@ -80,6 +80,17 @@ void release(JobRecord& record) {
   record.lease_until = 0;
 }
 
+/// Finished jobs are history: what nobody lists any more goes.
+void prune_finished(Connection& c) {
+  constexpr std::size_t kFinishedKept = 1000;
+  c.run<>(
+      "DELETE FROM job WHERE state IN (:cancelled, :failed, :done) AND owner = '' AND id <="
+      " (SELECT id FROM (SELECT id FROM job WHERE state IN (:cancelled2, :failed2, :done2)"
+      " ORDER BY id DESC LIMIT 1 OFFSET :kept) AS old)",
+      JobState::cancelled, JobState::failed, JobState::done, JobState::cancelled, JobState::failed,
+      JobState::done, kFinishedKept);
+}
+
 JobRecord load_job(Connection& c, JobId id) {
   auto record = load<JobRecord>(c, id);
   if (!record) fail(ErrorCode::not_found, "there is no job " + std::to_string(id));
@@ -121,6 +132,7 @@ Result<MetadataStore::NewJob> SqlMetadataStore::create_job(const Context& ctx, J
     record.version = 1;
     record.created_at = now_s();
     insert(c, record);
+    prune_finished(c);
     return NewJob{to_job(c, record), false};
   });
 }
@@ -135,6 +147,21 @@ Result<std::vector<Job>> SqlMetadataStore::list_jobs(const Context& ctx, std::si
         "SELECT " + column_list<JobRecord>() + " FROM job ORDER BY id DESC LIMIT :limit";
     std::vector<JobRecord> records;
     auto& statement = ColumnsOf<JobRecord>::select(c, text, limit);
+    while (statement.next()) records.push_back(unpack<JobRecord>(statement));
+    std::vector<Job> out;
+    for (const auto& record : records) out.push_back(to_job(c, record));
+    return out;
+  });
+}
+
+Result<std::vector<Job>> SqlMetadataStore::unfinished_jobs(const Context& ctx, CollectionId id) {
+  return db_->read(ctx, [&](Connection& c) {
+    static const std::string text = "SELECT " + column_list<JobRecord>() +
+                                    " FROM job WHERE state IN (:queued, :running, :paused)"
+                                    " AND (:all = 0 OR collection_id = :collection) ORDER BY id";
+    std::vector<JobRecord> records;
+    auto& statement = ColumnsOf<JobRecord>::select(c, text, JobState::queued, JobState::running,
+                                                   JobState::paused, id, id);
     while (statement.next()) records.push_back(unpack<JobRecord>(statement));
     std::vector<Job> out;
     for (const auto& record : records) out.push_back(to_job(c, record));

@@ -59,6 +59,42 @@ std::vector<ImageId> ids_after(Connection& c, IndexId index, StoredState state, 
   return out;
 }
 
+/// The same in the collection's active index, for what the port calls a state.
+std::vector<ImageId> ids_in_state(Connection& c, const CollectionRecord& collection, RowState state,
+                                  ImageId after, std::size_t limit) {
+  std::vector<ImageId> ids;
+  const auto add = [&](IndexId index, StoredState stored) {
+    const auto more = ids_after(c, index, stored, after, limit);
+    ids.insert(ids.end(), more.begin(), more.end());
+  };
+  switch (state) {
+    case RowState::pending:
+      add(collection.active_index, StoredState::pending);
+      add(collection.active_index, StoredState::replacing);
+      break;
+    case RowState::ready:
+      add(collection.active_index, StoredState::ready);
+      add(collection.active_index, StoredState::replacing);
+      break;
+    case RowState::failed:
+      add(collection.active_index, StoredState::failed);
+      break;
+    case RowState::removing: {
+      // A picture is removed from all indexes, also when it never came to the active one.
+      std::vector<IndexId> indexes;
+      auto& statement = c.run<std::int64_t>(
+          "SELECT id FROM image_index WHERE collection_id = :collection", collection.id);
+      while (statement.next()) indexes.push_back(statement.get<0>());
+      for (const IndexId index : indexes) add(index, StoredState::removing);
+      break;
+    }
+  }
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  if (ids.size() > limit) ids.resize(limit);
+  return ids;
+}
+
 }  // namespace
 
 Result<std::vector<KnownFile>> SqlMetadataStore::files_in_folder(const Context& ctx,
@@ -132,37 +168,25 @@ Result<std::vector<ImageRow>> SqlMetadataStore::scan_images(const Context& ctx, 
                                                             std::size_t limit) {
   return db_->read(ctx, [&](Connection& c) {
     const auto collection = load_collection(c, id);
-    std::vector<ImageId> ids;
-    const auto add = [&](IndexId index, StoredState stored) {
-      const auto more = ids_after(c, index, stored, after, limit);
-      ids.insert(ids.end(), more.begin(), more.end());
-    };
-    switch (state) {
-      case RowState::pending:
-        add(collection.active_index, StoredState::pending);
-        add(collection.active_index, StoredState::replacing);
-        break;
-      case RowState::ready:
-        add(collection.active_index, StoredState::ready);
-        add(collection.active_index, StoredState::replacing);
-        break;
-      case RowState::failed:
-        add(collection.active_index, StoredState::failed);
-        break;
-      case RowState::removing: {
-        // A picture is removed from all indexes, also when it never came to the active one.
-        std::vector<IndexId> indexes;
-        auto& statement =
-            c.run<std::int64_t>("SELECT id FROM image_index WHERE collection_id = :collection", id);
-        while (statement.next()) indexes.push_back(statement.get<0>());
-        for (const IndexId index : indexes) add(index, StoredState::removing);
-        break;
+    std::vector<ImageRow> out;
+    // Damaged rows are left out; an empty page means the end all the same.
+    while (out.size() < limit) {
+      const auto ids = ids_in_state(c, collection, state, after, limit - out.size());
+      if (ids.empty()) break;
+      for (ImageRow& row : ImageReader(c, folders_, collection).rows(ids)) {
+        out.push_back(std::move(row));
       }
+      after = ids.back();
     }
-    std::sort(ids.begin(), ids.end());
-    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-    if (ids.size() > limit) ids.resize(limit);
-    return ImageReader(c, folders_, collection).rows(ids);
+    return out;
+  });
+}
+
+Result<std::vector<ImageId>> SqlMetadataStore::scan_image_ids(const Context& ctx, CollectionId id,
+                                                              RowState state, ImageId after,
+                                                              std::size_t limit) {
+  return db_->read(ctx, [&](Connection& c) {
+    return ids_in_state(c, load_collection(c, id), state, after, limit);
   });
 }
 
@@ -170,6 +194,18 @@ Result<bool> SqlMetadataStore::hash_in_use(const Context& ctx, const ContentHash
   return db_->read(ctx, [&](Connection& c) {
     const auto text = encode_hash(hash);
     return text && hash_held(c, *text);
+  });
+}
+
+Result<ImageRow> SqlMetadataStore::get_image(const Context& ctx, CollectionId id, ImageId image) {
+  return db_->read(ctx, [&](Connection& c) {
+    const auto collection = load_collection(c, id);
+    auto row = ImageReader(c, folders_, collection).row(image);
+    if (!row) {
+      fail(ErrorCode::not_found,
+           "there is no picture " + std::to_string(image) + " in collection " + collection.name);
+    }
+    return std::move(*row);
   });
 }
 

@@ -136,6 +136,21 @@ class EmbeddedVectorStore final : public VectorStore {
     return remove_folder(dropped);
   }
 
+  Result<std::vector<StoredIndex>> list_indexes(const Context& ctx) override {
+    std::vector<StoredIndex> out;
+    ASSIGN_OR_RETURN(const auto collections, entries_of(directory_ / "collections"));
+    for (const fs::path& collection : collections) {
+      TRY(ctx.check());
+      const CollectionId id = number_of(collection);
+      if (id == 0) continue;
+      ASSIGN_OR_RETURN(const auto indexes, entries_of(collection / "indexes"));
+      for (const fs::path& index : indexes) {
+        if (number_of(index) > 0) out.push_back({id, number_of(index)});
+      }
+    }
+    return out;
+  }
+
   Status open_index(const Context& ctx, CollectionId collection, IndexId index) override {
     TRY(ctx.check());
     const auto e = entry(index);
@@ -231,6 +246,25 @@ class EmbeddedVectorStore final : public VectorStore {
     ASSIGN_OR_RETURN(const auto opened, opened_index(index));
     const std::vector<std::uint64_t> raw(ids.begin(), ids.end());
     return opened->fetch(raw, call_of(ctx));
+  }
+
+  Result<std::vector<std::optional<Attributes>>> fetch_attributes(
+      const Context& ctx, IndexId index, std::span<const ImageId> ids) override {
+    ASSIGN_OR_RETURN(const auto opened, opened_index(index));
+    const std::vector<std::uint64_t> raw(ids.begin(), ids.end());
+    ASSIGN_OR_RETURN(const auto stored, opened->fetch_attributes(raw, call_of(ctx)));
+    std::vector<std::optional<Attributes>> out(ids.size());
+    for (std::size_t i = 0; i < stored.size(); ++i) {
+      if (!stored[i]) continue;
+      ASSIGN_OR_RETURN(out[i], attributes_from(*stored[i]));
+    }
+    return out;
+  }
+
+  Result<WriteToken> latest_token(const Context& ctx, IndexId index) override {
+    TRY(ctx.check());
+    ASSIGN_OR_RETURN(const auto opened, opened_index(index));
+    return static_cast<WriteToken>(opened->snapshot().lsn());
   }
 
   Result<std::vector<ImageId>> scan_ids(const Context& ctx, IndexId index, ImageId after,
