@@ -131,7 +131,8 @@ TEST_P(VectorStoreSuite, TellsWhatFiltersSeeAndItsLatestWrite) {
   std::vector<std::pair<ImageId, Row>> rows;
   for (ImageId id = 1; id <= 200; ++id)
     rows.push_back({id, {random_vector(), random_attributes()}});
-  EXPECT_EQ(put(rows), value_of(store().latest_token(ctx_, kIndex)));
+  const WriteToken written = put(rows);
+  EXPECT_EQ(value_of(store().latest_token(ctx_, kIndex)), written);
   erase({17});
   const WriteToken token = change(18, random_attributes());
   const auto expect_as_written = [&] {

@@ -84,8 +84,8 @@ class Similis(unittest.TestCase):
         self.processes.append(process)
         return process
 
-    def run_similis(self, *arguments, code=0, stdin=None, timeout=120, **extra):
-        """Runs to the end and checks the exit code; (stdout, stderr) as text."""
+    def run_similis(self, *arguments, code=0, stdin=None, timeout=120, lines_max=100, **extra):
+        """Runs to the end and checks the exit code; (stdout, stderr) as text. `lines_max`: log lines are not wrapped."""
         done = subprocess.run([BINARY, *map(str, arguments)], env=self.environment(**extra), input=stdin,
                               stdin=None if stdin is not None else subprocess.DEVNULL, capture_output=True,
                               timeout=timeout)
@@ -96,7 +96,7 @@ class Similis(unittest.TestCase):
             if arguments[0] in ("completion", "licenses"):
                 break
             if not line.lstrip().startswith(("{", '"', "}", "]")):
-                self.assertLessEqual(len(line), 100, line)
+                self.assertLessEqual(len(line), lines_max, line)
         return out, err
 
     def ask(self, *arguments, code=0, **extra):

@@ -246,21 +246,22 @@ class Damage(Similis):
         folder = max(self.data.glob("collections/*/indexes/*"), key=lambda f: int(f.parent.parent.name))
         manifest = folder / "MANIFEST"
         manifest.write_bytes(bytes(b ^ 0x55 for b in manifest.read_bytes()))
-        collections = {c["name"]: c for c in self.ask("status")["collections"]}
+        wide = {"lines_max": 1000}  # the log names the damage on each start
+        collections = {c["name"]: c for c in self.ask("status", **wide)["collections"]}
         self.assertEqual(collections["good"]["index"]["vectors"], 3)
         self.assertIsNone(collections["good"]["index_error"])
         self.assertEqual(collections["bad"]["counts"]["ready"], 3)
         self.assertIsNone(collections["bad"]["index"])
         self.assertEqual(collections["bad"]["index_error"]["code"], "corruption")
-        self.assertIn("cannot be used", self.run_similis("status")[0])
-        self.assertEqual(self.ask("search", self.pictures / "p001.png", "--collection", "good")["hits"][0]["name"],
-                         "p001.png")
-        out, err = self.run_similis("verify", "--collection", "bad", code=None)
+        self.assertIn("cannot be used", self.run_similis("status", **wide)[0])
+        answer = self.ask("search", self.pictures / "p001.png", "--collection", "good", **wide)
+        self.assertEqual(answer["hits"][0]["name"], "p001.png")
+        out, err = self.run_similis("verify", code=None, **wide)
         self.assertIn("MANIFEST", out + err)
         shutil.rmtree(folder)  # what the finding says
-        self.run_similis("verify", "--collection", "bad", code=None)
-        self.assertEqual(self.ask("search", self.pictures / "p001.png", "--collection", "bad")["hits"][0]["name"],
-                         "p001.png")
+        self.run_similis("verify", code=None, **wide)
+        answer = self.ask("search", self.pictures / "p001.png", "--collection", "bad", **wide)
+        self.assertEqual(answer["hits"][0]["name"], "p001.png")
 
     def test_a_damaged_row_is_named_and_the_rest_answers(self):
         self.make_pictures(4)
