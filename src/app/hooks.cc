@@ -113,9 +113,7 @@ Status serve(const cli::GlobalOptions& options, const cli::ServeOptions& serve_o
   server_options.listen = address;
   server_options.unix_socket = socket_path(settings.data_dir);
   server_options.has_api_key = !keys.empty();
-  if (settings.server.threads > 0) {
-    server_options.limits.handler_threads = static_cast<std::size_t>(settings.server.threads);
-  }
+  server_options.limits.handler_threads = system->server_threads();
   ASSIGN_OR_RETURN(auto server, http::Server::listen(server_options, system->router()));
   system->router().set_address(server->url(), server->port());
   server->start();

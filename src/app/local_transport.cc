@@ -10,11 +10,11 @@ namespace {
 
 constexpr std::chrono::milliseconds kPatience{200};
 
-ApiResponse converted(const http::Response& response) {
+Result<ApiResponse> converted(const http::Response& response) {
   ApiResponse out;
   out.status = response.status;
   out.headers.assign(response.headers.begin(), response.headers.end());
-  out.body = response.body.view();
+  ASSIGN_OR_RETURN(out.body, response.body.text());
   return out;
 }
 

@@ -29,6 +29,7 @@ Ports ports_of(MetadataStore& metadata, VectorStore& vectors, Cache& cache, Blob
   limits.file_bytes_max = settings.limits.file_bytes_max;
   limits.decode_threads = static_cast<std::size_t>(plan.decode_workers);
   limits.lease_s = std::chrono::duration_cast<std::chrono::seconds>(settings.jobs.lease).count();
+  limits.hidden = settings.ingest.hidden;
   limits.watch_settle_ms = settings.watch.settle.count();
   std::error_code error;
   const auto canonical = std::filesystem::canonical(settings.data_dir, error);
@@ -115,6 +116,7 @@ Result<std::unique_ptr<System>> System::open(DataDirectory directory, const Sett
   router.query_bytes_max = static_cast<std::uint64_t>(settings.limits.query_bytes_max);
   router.upload_bytes_max = static_cast<std::uint64_t>(settings.limits.upload_bytes_max);
   router.file_bytes_max = static_cast<std::uint64_t>(settings.limits.file_bytes_max);
+  router.upload_files_max = static_cast<std::size_t>(settings.limits.upload_files_max);
   TRY(make_directories(router.spool_dir));
   ASSIGN_OR_RETURN(system->router_, http::Router::create({.query = *p.query,
                                                           .upload = *p.upload,
@@ -132,6 +134,9 @@ Result<std::shared_ptr<Embedder>> System::load_model(std::string_view name) {
 
 JobService& System::jobs() {
   return *parts_->jobs;
+}
+std::size_t System::server_threads() const {
+  return static_cast<std::size_t>(parts_->plan.server_threads);
 }
 MetadataStore& System::metadata() {
   return *parts_->metadata;

@@ -46,6 +46,8 @@ class System final : public http::StatusProvider {
   Result<std::shared_ptr<Embedder>> load_model(std::string_view name);
 
   [[nodiscard]] JobService& jobs();
+  /// Requests to answer at the same time.
+  [[nodiscard]] std::size_t server_threads() const;
   [[nodiscard]] MetadataStore& metadata();
   [[nodiscard]] VectorStore& vectors();
 

@@ -148,7 +148,8 @@ int print_verified(Session& session, const Json& jobs) {
 
 /// Works on a job in this process, which is what resuming means where no server does it.
 Result<int> carry_on(Session& session, Json job) {
-  if (text_of(job, "kind") == "build") return watch_build(session, job, false);
+  if (text_of(job, "kind") == "build")
+    return watch_build(session, job, false, FollowUntil::at_rest);
   ASSIGN_OR_RETURN(job, verified(session, std::move(job)));
   if (job.is_null()) return kExitInterrupted;
   return print_verified(session, Json::array({std::move(job)}));

@@ -91,14 +91,17 @@ Result<int> finish(Session& session, const Json& job, const std::string& collect
     skipped = entry.value("skipped", Json::array());
   }
   print_out(render_build_summary(summary, skipped, session.out()));
+  if (job.value("following", false)) {
+    print_err("The folder goes on being watched by job " + text_of(job, "id") + ".\n");
+  }
   return kExitOk;
 }
 
 }  // namespace
 
-Result<int> watch_build(Session& session, Json& job, bool named) {
+Result<int> watch_build(Session& session, Json& job, bool named, FollowUntil until) {
   ProgressView view(session);
-  auto followed = follow_job(session, job, [&](const Json& now) { view.show(now); });
+  auto followed = follow_job(session, job, [&](const Json& now) { view.show(now); }, until);
   view.end();
   if (!followed.ok()) return std::move(followed).error();
   job = *std::move(followed);
@@ -132,7 +135,9 @@ Result<int> run_index(Session& session, const IndexOptions& options) {
                                session.err().columns, session.err().utf8) +
                 "\n");
     }
-    ASSIGN_OR_RETURN(code, watch_build(session, job, !options.collection.empty()));
+    ASSIGN_OR_RETURN(code,
+                     watch_build(session, job, !options.collection.empty(),
+                                 options.watch ? FollowUntil::at_rest : FollowUntil::up_to_date));
     failed += count_of(job["counters"], "failed");
     if (code != kExitOk) return code;
   }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/cli.h"
+#include "cli/follow_job.h"
 
 namespace similis::cli {
 
@@ -43,7 +44,7 @@ struct StatusOptions {
 Result<int> run_index(Session& session, const IndexOptions& options);
 /// Follows a build and tells how it ended; `job` becomes its last state. `named`: the user named
 /// the collection. For `index` and `jobs resume`.
-Result<int> watch_build(Session& session, Json& job, bool named);
+Result<int> watch_build(Session& session, Json& job, bool named, FollowUntil until);
 Result<int> run_search(Session& session, const SearchOptions& options, const Hooks& hooks);
 Result<int> run_status(Session& session, const StatusOptions& options);
 Result<int> run_verify(Session& session);

@@ -30,8 +30,11 @@ Error job_error(const Json& job) {
           text_of(error, "hint")};
 }
 
-Result<Json> follow_job(Session& session, Json job,
-                        const std::function<void(const Json&)>& on_job) {
+Result<Json> follow_job(Session& session, Json job, const std::function<void(const Json&)>& on_job,
+                        FollowUntil until) {
+  const auto is_over = [&](const Json& now) {
+    return is_at_rest(now) || (until == FollowUntil::up_to_date && now.value("following", false));
+  };
   const auto take = [&](Json fresh) {
     job = std::move(fresh);
     if (on_job) on_job(job);
@@ -45,24 +48,23 @@ Result<Json> follow_job(Session& session, Json job,
           if (event.event != "job") return true;
           Json parsed = Json::parse(event.data, nullptr, false);
           if (!parsed.is_discarded()) take(std::move(parsed));
-          return !is_at_rest(job);
+          return !is_over(job);
         });
     if (session.context().cancel.stop_requested()) return job;
     if (!head.ok() && head.error().code != ErrorCode::unavailable) return head.error();
     if (head.ok() && head->status != 200 && head->status != 204) return error_of(*head);
-    if (is_at_rest(job)) return job;
+    if (is_over(job)) return job;
     // The stream has ended before the job. Whoever answers now, this process perhaps, works on what
     // it is asked for.
     std::this_thread::sleep_for(kLookAgain);
     auto fresh = session.call("GET", job_target(job));
-    if (fresh.ok() && !is_at_rest(*fresh))
-      fresh = session.call("POST", job_target(job) + "/resume");
+    if (fresh.ok() && !is_over(*fresh)) fresh = session.call("POST", job_target(job) + "/resume");
     if (session.context().cancel.stop_requested()) return job;
     if (!fresh.ok() && fresh.error().code == ErrorCode::conflict)
       fresh = session.call("GET", job_target(job));  // it has come to rest this moment
     if (!fresh.ok()) return fresh.error().with_context("job " + text_of(job, "id"));
     take(*std::move(fresh));
-    if (is_at_rest(job)) return job;
+    if (is_over(job)) return job;
   }
 }
 

@@ -123,17 +123,14 @@ std::vector<Key> make_keys() {
           16 * kMib, std::int64_t{64} * kTib, true),
       bytes(
           "cache.memory_max", [](Settings& s) -> Slot { return &s.cache.memory_max; },
-          "Memory for answers, pages and embeddings of earlier queries. auto: its share of "
-          "memory.max.",
+          "Memory for answers, pages and embeddings of earlier queries, and for previews. auto: "
+          "its "
+          "share of memory.max.",
           kMib, std::int64_t{64} * kTib, true),
-      bytes(
-          "preview.cache_bytes_max", [](Settings& s) -> Slot { return &s.preview.cache_bytes_max; },
-          "Disk space for browser-safe copies of pictures that browsers cannot show (HEIC, TIFF, "
-          "JPEG XL).",
-          kMib, kTib),
 
       {"ingest.hidden", K::flag, [](Settings& s) -> Slot { return &s.ingest.hidden; },
-       "Whether files and folders whose names begin with a dot are indexed too."},
+       "Whether files and folders whose names begin with a dot are always indexed too, as with "
+       "--hidden."},
       duration(
           "watch.settle", [](Settings& s) -> Slot { return &s.watch.settle; },
           "With --watch: a file is read when it has not changed for so long, since it may be "

@@ -53,9 +53,6 @@ struct Settings {
   struct Cache {
     std::int64_t memory_max = 0;
   } cache;
-  struct Preview {
-    std::int64_t cache_bytes_max = std::int64_t{256} << 20;
-  } preview;
 
   struct Ingest {
     bool hidden = false;

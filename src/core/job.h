@@ -18,6 +18,7 @@ constexpr bool is_finished(JobState state) {
 struct JobCounters {
   std::int64_t found = 0;      // picture files to look at, as far as known
   bool scanning = false;       // `found` still grows
+  bool following = false;      // up to date with its folder, and waiting for it to change
   std::int64_t unchanged = 0;  // known and the same
   std::int64_t ready = 0;      // newly indexed or re-indexed
   std::int64_t moved = 0;
@@ -33,7 +34,7 @@ struct JobCounters {
 struct BuildOptions {
   bool hidden = false;        // also files and folders whose name begins with a dot
   bool retry_failed = false;  // also files that failed before and have not changed
-  bool watch = false;         // stay and follow changes until cancelled
+  bool watch = false;         // stay and follow changes until paused or cancelled
 
   friend bool operator==(const BuildOptions&, const BuildOptions&) = default;
 };

@@ -32,9 +32,9 @@ bool is_shown_type(std::string_view type) {
 }
 
 /// "inline; filename*=UTF-8''a%20b.jpg"
-std::string disposition(const PictureBytes& picture) {
-  return std::string(is_shown_type(picture.media_type) ? "inline" : "attachment") +
-         "; filename*=UTF-8''" + wire::percent_encode(wire::display_text(picture.name));
+std::string disposition(const std::string& media_type, const std::string& name) {
+  return std::string(is_shown_type(media_type) ? "inline" : "attachment") + "; filename*=UTF-8''" +
+         wire::percent_encode(wire::display_text(name));
 }
 
 /// The content's version that an address carries: "" without one.
@@ -52,19 +52,28 @@ Result<std::string> version_parameter(const Call& call) {
 }
 
 /// A picture's bytes. An address that carries the content's version (`v`) never changes its answer;
-/// any other is asked for again.
-Response picture_response(const Call& call, const std::string& version, PictureBytes picture) {
+/// any other is asked for again. Without an etag nothing may be kept.
+Response picture_response(const Call& call, const std::string& version, Bytes body,
+                          const std::string& media_type, const std::string& etag,
+                          const std::string& name) {
   Response response;
-  response.headers.set("Content-Type", is_shown_type(picture.media_type)
-                                           ? picture.media_type
-                                           : "application/octet-stream");
-  response.headers.set("Content-Disposition", disposition(picture));
-  const bool is_fixed =
-      !version.empty() && std::string_view(picture.etag).substr(1).starts_with(version);
+  response.headers.set("Content-Type",
+                       is_shown_type(media_type) ? media_type : "application/octet-stream");
+  response.headers.set("Content-Disposition", disposition(media_type, name));
+  response.body = std::move(body);
+  if (etag.empty()) {
+    response.headers.set("Cache-Control", "private, no-store");
+    return response;
+  }
+  const bool is_fixed = !version.empty() && std::string_view(etag).substr(1).starts_with(version);
   response.headers.set("Cache-Control",
                        is_fixed ? "private, max-age=31536000, immutable" : "private, no-cache");
-  response.body = Bytes::of(std::move(picture.bytes));
-  return conditional(call.head, std::move(response), picture.etag);
+  return conditional(call.head, std::move(response), etag);
+}
+
+Response picture_response(const Call& call, const std::string& version, PictureBytes picture) {
+  return picture_response(call, version, Bytes::of(std::move(picture.bytes)), picture.media_type,
+                          picture.etag, picture.name);
 }
 
 /// Takes the files of a form as they come and hands them to the service in groups.
@@ -255,9 +264,18 @@ Result<Response> get_image_file(Deps& deps, Call& call) {
   TRY(only_parameters(call, {"v"}));
   ASSIGN_OR_RETURN(const std::string version, version_parameter(call));
   ASSIGN_OR_RETURN(const std::int64_t id, id_capture(call, 1));
-  ASSIGN_OR_RETURN(PictureBytes picture,
-                   deps.services.library.file(call.ctx, call.captures[0], id));
-  return picture_response(call, version, std::move(picture));
+  ASSIGN_OR_RETURN(const ImageRow row,
+                   deps.services.library.get_image(call.ctx, call.captures[0], id));
+  const std::string etag = LibraryService::file_etag(row);
+  const std::string* known = call.head.headers.find("If-None-Match");
+  if (known && etag_matches(*known, etag)) {  // answered by the row alone
+    return picture_response(call, version, {}, "image/" + row.facts.format, etag, row.name);
+  }
+  ASSIGN_OR_RETURN(PictureFile picture, deps.services.library.file(call.ctx, row));
+  return picture_response(
+      call, version,
+      Bytes::of(std::move(picture.file), static_cast<std::size_t>(picture.size_bytes)),
+      picture.media_type, picture.etag, picture.name);
 }
 
 Result<Response> get_image_thumbnail(Deps& deps, Call& call) {

@@ -1,6 +1,7 @@
 #include "http/message.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace similis::http {
 
@@ -53,8 +54,36 @@ Bytes Bytes::of(std::shared_ptr<const std::string> shared) {
   return out;
 }
 
+Bytes Bytes::of(File file, std::size_t size) {
+  Bytes out;
+  out.file_ = std::make_shared<const File>(std::move(file));
+  out.file_size_ = size;
+  return out;
+}
+
+Result<std::size_t> Bytes::read(std::size_t offset, std::span<std::byte> out) const {
+  out = out.first(std::min(out.size(), size() - std::min(offset, size())));
+  if (file_) {
+    TRY(pread_exact(file_->fd(), out, file_offset_ + offset, "the file"));
+  } else if (!out.empty()) {
+    std::memcpy(out.data(), view_.data() + offset, out.size());
+  }
+  return out.size();
+}
+
+Result<std::string> Bytes::text() const {
+  std::string out(size(), '\0');
+  TRY(read(0, std::as_writable_bytes(std::span(out))));
+  return out;
+}
+
 Bytes Bytes::part(std::size_t offset, std::size_t size) const {
   Bytes out = *this;
+  if (file_) {
+    out.file_offset_ += std::min(offset, file_size_);
+    out.file_size_ = std::min(size, file_size_ - std::min(offset, file_size_));
+    return out;
+  }
   out.view_ = view_.substr(offset, size);
   return out;
 }

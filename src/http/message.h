@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/file.h"
 #include "base/result.h"
 #include "http/body.h"
 
@@ -60,7 +61,7 @@ struct RequestHead {
   std::optional<std::uint64_t> content_length;  // nullopt: chunked, or without a body
 };
 
-/// Bytes of an answer, shared or owned, maybe a part of a larger whole.
+/// Bytes of an answer, shared, owned or in an open file, maybe a part of a larger whole.
 class Bytes {
  public:
   Bytes() = default;
@@ -69,13 +70,25 @@ class Bytes {
   /// Kept alive as long as it is in use.
   static Bytes of(std::shared_ptr<const std::string> shared);
 
+  /// The first `size` bytes of the file, read when they are sent.
+  static Bytes of(File file, std::size_t size);
+
+  [[nodiscard]] bool in_file() const { return file_ != nullptr; }
+  /// Of bytes in memory.
   [[nodiscard]] std::string_view view() const { return view_; }
-  [[nodiscard]] std::size_t size() const { return view_.size(); }
+  [[nodiscard]] std::size_t size() const { return file_ ? file_size_ : view_.size(); }
+  /// Fills `out` from `offset`; less only at the end. An error when the file has become shorter.
+  Result<std::size_t> read(std::size_t offset, std::span<std::byte> out) const;
+  /// All of them.
+  [[nodiscard]] Result<std::string> text() const;
   [[nodiscard]] Bytes part(std::size_t offset, std::size_t size) const;
 
  private:
   std::shared_ptr<const void> owner_;
   std::string_view view_;
+  std::shared_ptr<const File> file_;
+  std::size_t file_offset_ = 0;
+  std::size_t file_size_ = 0;
 };
 
 /// An answer that goes on: text pulled by whoever sends it, on a thread of its own.
@@ -98,8 +111,9 @@ struct Response {
 /// How much of a body is taken, and where to.
 struct BodyPolicy {
   std::uint64_t bytes_max = 0;
-  std::filesystem::path spool_folder;  // of RequestBody; empty: the body stays in memory
-  std::string limit_key;               // the configuration key of bytes_max, for the error
+  std::filesystem::path spool_folder;     // of RequestBody; empty: the body stays in memory
+  std::string limit_key;                  // the configuration key of bytes_max, for the error
+  std::chrono::milliseconds time_max{0};  // for all of it; 0: as long as it keeps coming
 };
 
 /// One request on its way, admitted or refused by its head alone.

@@ -20,6 +20,9 @@ namespace similis::http {
 namespace {
 
 constexpr std::uint64_t kJsonBytesMax = 1 << 20;
+/// What anybody may send without a credential: enough for one, and no way to hold a connection.
+constexpr std::uint64_t kOpenBytesMax = 4 << 10;
+constexpr std::chrono::seconds kOpenBodyTime{10};
 constexpr std::size_t kTargetBytesMax = 8 << 10;
 constexpr std::string_view kPage = "page";        // the route's name of static files in metrics
 constexpr std::string_view kUnknown = "unknown";  // and of what matches nothing
@@ -132,14 +135,15 @@ class RouterExchange : public Exchange {
 
   [[nodiscard]] BodyPolicy body_policy() const override {
     const RouterOptions& options = deps_.options;
-    switch (route_ ? route_->body : BodyKind::none) {
+    if (!route_ || route_->access == Access::open) return {kOpenBytesMax, {}, "", kOpenBodyTime};
+    switch (route_->body) {
       case BodyKind::none:
       case BodyKind::json:
-        return {kJsonBytesMax, {}, ""};
+        return {kJsonBytesMax, {}, "", {}};
       case BodyKind::picture:
-        return {options.query_bytes_max, {}, "limits.query_bytes_max"};
+        return {options.query_bytes_max, {}, "limits.query_bytes_max", {}};
       case BodyKind::upload:
-        return {options.upload_bytes_max, options.spool_dir, "limits.upload_bytes_max"};
+        return {options.upload_bytes_max, options.spool_dir, "limits.upload_bytes_max", {}};
     }
     return {};
   }

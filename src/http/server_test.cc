@@ -1,10 +1,12 @@
 #include "http/server.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <atomic>
+#include <fstream>
 #include <functional>
 #include <random>
 #include <thread>
@@ -42,13 +44,15 @@ class TestHandler : public RequestHandler {
   std::atomic<bool> release{false};
   std::filesystem::path spool;
   std::uint64_t bytes_max = 1 << 20;
+  std::chrono::milliseconds time_max{0};
+  std::filesystem::path file;
 
   class TestExchange : public Exchange {
    public:
     TestExchange(TestHandler& owner, RequestHead head) : owner_(owner), head_(std::move(head)) {}
     [[nodiscard]] bool refused() const override { return head_.target == "/refused"; }
     [[nodiscard]] BodyPolicy body_policy() const override {
-      return {owner_.bytes_max, owner_.spool, "limits.test"};
+      return {owner_.bytes_max, owner_.spool, "limits.test", owner_.time_max};
     }
     Response run(RequestBody body, std::stop_token cancel) override {
       ++owner_.handled;
@@ -68,6 +72,9 @@ class TestHandler : public RequestHandler {
         response.body = Bytes::of(std::string("done"));
       } else if (head_.target == "/big") {
         response.body = Bytes::of(std::string(8 << 20, 'x'));
+      } else if (head_.target == "/file") {
+        auto opened = File::open(owner_.file, O_RDONLY);
+        if (opened.ok()) response.body = Bytes::of(std::move(*opened), std::size_t{8} << 20);
       } else if (head_.target == "/nothing") {
         response.status = 204;
       } else if (head_.target == "/three" || head_.target == "/ever") {
@@ -263,6 +270,42 @@ TEST_F(ServerTest, SlowHeadsAndBodiesEnd) {
   EXPECT_EQ(slow_body.reply().status, 408);
   EXPECT_EQ(idle.read_all(), "");
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 30s);
+}
+
+TEST_F(ServerTest, ABodyWithATimeLimitMustBeThereByThen) {
+  options.limits.body_window_bytes = 1;
+  options.limits.body_window = 100ms;
+  handler.time_max = 500ms;
+  start();
+  auto c = client();
+  c.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n");
+  const auto begin = std::chrono::steady_clock::now();
+  std::atomic<bool> ended{false};
+  std::jthread drip([&] {  // fast enough for the window
+    for (int i = 0; i < 400 && !ended; ++i) {
+      c.send("x");
+      std::this_thread::sleep_for(25ms);
+    }
+  });
+  EXPECT_EQ(c.reply().status, 408);
+  ended = true;
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
+}
+
+TEST_F(ServerTest, SendsFilesWithoutHoldingThemInMemory) {
+  std::string bytes(std::size_t{8} << 20, 'x');
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 7 + i / 1000);
+  handler.file = folder.path() / "large";
+  std::ofstream(handler.file) << bytes;
+  start();
+  auto c = client();
+  c.send("HEAD /file HTTP/1.1\r\nHost: x\r\n\r\nGET /file HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(c.reply(true).field("Content-Length"), std::to_string(bytes.size()));
+  EXPECT_TRUE(c.reply().body == bytes);
+  // One that turns out shorter cannot be answered whole: the connection ends before its length.
+  std::filesystem::resize_file(handler.file, 1 << 20);
+  c.send("GET /file HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_LT(c.read_all().size(), std::size_t{2} << 20);
 }
 
 TEST_F(ServerTest, SlowReadersEnd) {

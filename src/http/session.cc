@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
@@ -133,6 +134,17 @@ void Session::arm(std::chrono::milliseconds timeout) {
   });
 }
 
+/// For the next window of a body, cut off where the body as a whole must be here.
+void Session::arm_for_body() {
+  auto timeout = shared_.limits.body_window;
+  if (body_end_ != Clock::time_point::max()) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(body_end_ - Clock::now());
+    timeout = std::clamp(left, std::chrono::milliseconds(0), timeout);
+  }
+  arm(timeout);
+}
+
 void Session::disarm() {
   deadline_ = Clock::time_point::max();
   timer_.cancel();
@@ -155,13 +167,16 @@ void Session::on_timeout() {
           408));
       break;
     case Phase::body:
-      if (window_bytes_ >= shared_.limits.body_window_bytes) {
+      if (window_bytes_ >= shared_.limits.body_window_bytes && Clock::now() < body_end_) {
         window_bytes_ = 0;
-        arm(shared_.limits.body_window);
+        arm_for_body();
       } else {
         cancel_reading();
         fail_body({ErrorCode::deadline_exceeded, "the request's body comes too slowly",
-                   "Send at least 16 KB in 30 seconds."},
+                   policy_.time_max.count() > 0
+                       ? "Send all of it within " +
+                             std::to_string(policy_.time_max.count() / 1000) + " seconds."
+                       : "Send at least 16 KB in 30 seconds."},
                   408);
       }
       break;
@@ -312,7 +327,9 @@ void Session::on_admitted(std::unique_ptr<Exchange> exchange, bool refused) {
   body_ = RequestBody(policy_.spool_folder);
   phase_ = Phase::body;
   window_bytes_ = 0;
-  arm(shared_.limits.body_window);
+  body_end_ =
+      policy_.time_max.count() > 0 ? Clock::now() + policy_.time_max : Clock::time_point::max();
+  arm_for_body();
   const auto expect = parser_->get()[beast::http::field::expect];
   if (beast::iequals(expect, "100-continue")) {
     head_text_ = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -449,13 +466,22 @@ void Session::respond(Response response) {
   head_text_ += keep_alive_ ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
   head_sent_ = 0;
   body_sent_ = 0;
+  file_part_ = {};
+  part_offset_ = 0;
   write_some();
 }
 
 void Session::write_some() {
   const std::string_view head = std::string_view(head_text_).substr(head_sent_);
   std::string_view body;
-  if (send_body_) body = response_.body.view().substr(body_sent_, kWriteBytes);
+  if (send_body_ && response_.body.in_file()) {
+    const std::size_t in_part = body_sent_ - part_offset_;
+    if (in_part == file_part_.size() && body_sent_ < response_.body.size()) return load_part();
+    body = std::string_view(reinterpret_cast<const char*>(file_part_.data()), file_part_.size());
+    body.remove_prefix(in_part);
+  } else if (send_body_) {
+    body = response_.body.view().substr(body_sent_, kWriteBytes);
+  }
   if (head.empty() && body.empty()) return on_written();
   arm(shared_.limits.write_timeout);
   const std::array buffers{asio::buffer(head.data(), head.size()),
@@ -470,10 +496,25 @@ void Session::write_some() {
   });
 }
 
+void Session::load_part() {
+  disarm();  // the disk's time is not the peer's
+  part_offset_ = body_sent_;
+  file_part_.resize(kWriteBytes);
+  offload([this] { return response_.body.read(part_offset_, file_part_); },
+          [](Session& self, Result<std::size_t> read) {
+            if (self.phase_ != Phase::writing) return;
+            // The length is announced already: all that is left is not to reach it.
+            if (!read.ok()) return self.close();
+            self.file_part_.resize(*read);
+            self.write_some();
+          });
+}
+
 void Session::on_written() {
   disarm();
   if (response_.stream && !is_head_) return begin_stream();
   response_ = {};
+  file_part_ = {};
   if (!keep_alive_) return linger();
   read_first_byte();
 }

@@ -125,6 +125,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void watch_peer();
   void respond(Response response);
   void write_some();
+  /// Reads the next part of a body that lies in a file.
+  void load_part();
   void on_written();
   void begin_stream();
   void pump_stream(const std::stop_token& stop);
@@ -138,6 +140,7 @@ class Session : public std::enable_shared_from_this<Session> {
   /// Ends reads and waits under way.
   void cancel_reading();
   void arm(std::chrono::milliseconds timeout);
+  void arm_for_body();
   void disarm();
   void on_timeout();
   /// Runs `work` on a handler thread and hands its result to `then` on the I/O thread.
@@ -158,8 +161,9 @@ class Session : public std::enable_shared_from_this<Session> {
   std::unique_ptr<Exchange> exchange_;
   BodyPolicy policy_;
   RequestBody body_;
-  std::uint64_t body_charged_ = 0;  // to Shared::body_bytes
-  std::uint64_t window_bytes_ = 0;  // of the body since the timer was armed
+  std::uint64_t body_charged_ = 0;                         // to Shared::body_bytes
+  std::uint64_t window_bytes_ = 0;                         // of the body since the timer was armed
+  Clock::time_point body_end_ = Clock::time_point::max();  // when it must be here
   std::stop_source cancel_;
 
   bool is_head_ = false;     // the request's method is HEAD
@@ -169,6 +173,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::size_t head_sent_ = 0;
   std::size_t body_sent_ = 0;
   bool send_body_ = false;
+  std::vector<std::byte> file_part_;  // of a body in a file, and where it begins
+  std::size_t part_offset_ = 0;
 };
 
 }  // namespace similis::http

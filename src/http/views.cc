@@ -104,6 +104,8 @@ Result<std::shared_ptr<const CollectionFacts>> FactsCache::get(const Context& ct
   facts->name = summary.collection.name;
   for (const Root& root : summary.roots) facts->roots.push_back(root.path);
   facts->calibration = calibration_doc(summary.calibration);
+  // Before its first picture a collection has no model; the moment it gets one must not be missed.
+  if (summary.collection.active_index == 0) return std::shared_ptr<const CollectionFacts>(facts);
   std::lock_guard lock(mutex_);
   if (entries_.size() >= kFactsMax) entries_.clear();
   entries_[key] = {facts, Context::Clock::now() + kFactsLife};
@@ -235,6 +237,7 @@ wire::JobDoc job_doc(const Job& job, const Permissions& allowed) {
   const JobCounters& c = job.counters;
   doc.counters = {c.found,     c.done(),  c.ready, c.failed,  c.skipped,
                   c.unchanged, c.removed, c.moved, c.scanning};
+  doc.following = c.following && job.state == JobState::running;
   doc.worked_s = job.worked_s;
   if (job.worked_s > 0 && c.ready + c.failed > 0) {
     doc.rate_per_s = static_cast<double>(c.ready + c.failed) / job.worked_s;

@@ -80,8 +80,11 @@ Status BuildJob::scan(const Context& ctx) {
   return ports_.metadata.finish_scan(ctx, collection_, folder, now_s(), scan.skipped());
 }
 
-Status BuildJob::follow(const Context& ctx) {
-  for (;;) {
+Status BuildJob::follow(const Context& ctx, const std::function<bool()>& stop) {
+  if (!watch_) return {};  // watching was asked for after the scan: it has to be done again
+  while (!stop()) {
+    // Up to date, but for files that may still be being written.
+    counters_.following = pending_.files() == 0;
     TRY(ctx.check());
     ASSIGN_OR_RETURN(const auto changes, watch_->read(kReadTimeout));
     bool rescan = false;
@@ -99,6 +102,8 @@ Status BuildJob::follow(const Context& ctx) {
         });
     if (!settled.empty()) TRY(apply(ctx, settled));
   }
+  counters_.following = false;
+  return {};
 }
 
 Result<BuildJob::RootIdentity> BuildJob::identify_root() const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,9 +30,9 @@ class BuildJob {
   /// may not be mounted): `unavailable` then.
   Status scan(const Context& ctx);
 
-  /// Follows changes until the context is cancelled (`cancelled`) or something breaks. After
-  /// scan(), with options.watch.
-  Status follow(const Context& ctx);
+  /// Follows changes until `stop` says so (ok), the context is cancelled (`cancelled`) or something
+  /// breaks. After scan(), with options.watch.
+  Status follow(const Context& ctx, const std::function<bool()>& stop);
 
  private:
   struct RootIdentity {

@@ -1,31 +1,31 @@
 #include "services/folder_scan.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <array>
 #include <unordered_map>
 
-#include "base/file.h"
+#include "services/inside_root.h"
 #include "vision/sniff.h"
 
 namespace similis {
 
 namespace {
 
+constexpr char kUnreadable[] = "unreadable";
+
 /// "" for what may be a picture (or a broken one): it is worth decoding, and a failure that the
 /// user should see. Else the word it is counted under.
-std::string skip_word(const std::string& path, std::string_view name) {
-  // Not blocking: the entry may have become a pipe since it was listed.
-  auto file = File::open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+std::string skip_word(const std::string& path, const std::string& root, std::string_view name) {
+  auto opened = open_inside(path, root);
   std::array<std::byte, kSniffBytes> head;
   ssize_t size = -1;
-  if (file.ok()) size = pread(file->fd(), head.data(), head.size(), 0);
+  if (opened.ok()) size = pread(opened->file.fd(), head.data(), head.size(), 0);
   // Of a file that cannot be read only the name tells: one of a picture is a failure to show.
   const std::size_t known = size < 0 ? 0 : static_cast<std::size_t>(size);
   const Sniffed type = sniff(std::span(head).first(known), name);
   if (type.kind != SniffKind::other) return "";
-  if (size < 0) return "unreadable";
+  if (size < 0) return kUnreadable;
   return type.word;
 }
 
@@ -159,11 +159,12 @@ Status FolderScan::compare(const Context& ctx, const std::string& path,
 
 void FolderScan::look_at(FolderWork& work, std::string_view name, std::int64_t size_bytes,
                          std::int64_t mtime_ns, const KnownFile* known) {
-  const std::string word = skip_word(join_path(work.path, name), name);
+  const std::string word = skip_word(join_path(work.path, name), root_, name);
   if (!word.empty()) {
     ++skipped_[word];
     ++counters_.skipped;
-    if (known != nullptr) gone_.push_back(known->id);  // it was a picture once
+    // It was a picture once. One that cannot be read now may still be: its row is kept.
+    if (known != nullptr && word != kUnreadable) gone_.push_back(known->id);
     return;
   }
   FolderWork::Item item{static_cast<std::uint32_t>(work.names.size()),

@@ -99,16 +99,19 @@ void JobLease::loop(const std::stop_token& stop) {
 Status JobLease::report(JobState state, const std::optional<Error>& error) {
   JobUpdate update;
   update.state = state;
+  // In this order: whoever takes the asking up has stopped following before.
+  const bool asked_again = asked_again_;
   update.counters = merge(claimed_.counters, counters_.snapshot());
+  if (asked_again || state != JobState::running) update.counters.following = false;
+  update.known_version = job().version;
   update.worked_s =
       claimed_.worked_s + std::chrono::duration<double>(Context::Clock::now() - begun_).count();
   update.error = error;
   // The row must be written even when the work was cancelled.
   ASSIGN_OR_RETURN(const Job row, ports_.metadata.update_job(Context{}, claimed_.id, owner_, update,
                                                              ports_.limits.lease_s));
-  written_ = update.counters;
   written_at_ = Context::Clock::now();
-  take(row);
+  take(row, true);
   return {};
 }
 
@@ -118,14 +121,18 @@ Status JobLease::look() {
     return Error(ErrorCode::conflict,
                  "job " + std::to_string(row.id) + " is now worked on by " + row.owner);
   }
-  take(row);
+  take(row, false);
   return {};
 }
 
-void JobLease::take(const Job& row) {
+void JobLease::take(const Job& row, bool is_own) {
   {
     std::lock_guard lock(mutex_);
+    // Nobody but the owner and who gives it orders writes the row.
+    const std::int64_t expected = row_.version + (is_own ? 1 : 0);
+    if (row.version != expected && row.state == JobState::running) asked_again_ = true;
     row_ = row;
+    written_ = row.counters;
     const bool decided_elsewhere = row.state == JobState::paused ||
                                    row.state == JobState::cancelled ||
                                    row.state == JobState::queued;

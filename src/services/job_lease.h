@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -39,6 +40,12 @@ class JobLease {
   /// Somebody else decided what becomes of the job: paused, cancelled, queued again, or taken.
   [[nodiscard]] bool is_taken_away() const;
 
+  /// Somebody has asked for the same work again since the last call, maybe with other options.
+  [[nodiscard]] bool is_asked_again() const { return asked_again_; }
+  /// Ends the asking: the work begins anew from here.
+  void take_asked_again() { asked_again_ = false; }
+  [[nodiscard]] bool is_following() const { return counters_.following; }
+
   /// The last report: `state` unless somebody else decided. Stops the thread. An error when the row
   /// could not be written; it may be called again then.
   Status finish(JobState state, const std::optional<Error>& error);
@@ -51,7 +58,7 @@ class JobLease {
   void loop(const std::stop_token& stop);
   Status report(JobState state, const std::optional<Error>& error);
   Status look();
-  void take(const Job& row);
+  void take(const Job& row, bool is_own);
   void lose(const std::string& why);
 
   const Ports& ports_;
@@ -65,6 +72,7 @@ class JobLease {
   std::condition_variable_any wake_;
   bool poked_ = false;
   bool taken_away_ = false;
+  std::atomic<bool> asked_again_{false};
   Job row_;
   JobCounters written_;
   Context::Clock::time_point written_at_;

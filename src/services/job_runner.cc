@@ -16,7 +16,6 @@ namespace similis {
 namespace {
 
 constexpr std::chrono::seconds kQueueLook{1};
-constexpr std::chrono::seconds kSweepAfterIdle{60};
 
 UnixSeconds unix_now_s() {
   return std::chrono::duration_cast<std::chrono::seconds>(
@@ -182,6 +181,7 @@ Status JobRunner::work_on(Work& work) {
 Status JobRunner::build(Work& work) {
   const Context ctx = work.lease.context();
   for (;;) {
+    work.lease.take_asked_again();
     const Job job = work.lease.job();
     work.build = std::make_unique<BuildJob>(ports_, locks_, job.collection, job.root, job.options,
                                             work.counters);
@@ -205,6 +205,17 @@ Status JobRunner::verify(Work& work) {
   return {};
 }
 
+/// Follows the folder, and looks through it again whenever that is asked for.
+Status JobRunner::follow(Work& work) {
+  const Context ctx = work.lease.context();
+  for (;;) {
+    TRY(work.build->follow(ctx, [&] { return work.lease.is_asked_again(); }));
+    if (!work.lease.job().options.watch) return {};
+    work.counters.reset();
+    TRY(build(work));
+  }
+}
+
 /// Lends the job a thread that follows its folder.
 void JobRunner::follow(std::unique_ptr<Work> work) {
   auto ended = std::make_shared<std::atomic<bool>>(false);
@@ -219,7 +230,7 @@ void JobRunner::follow(std::unique_ptr<Work> work) {
          {
            const std::stop_callback end(stop, [&] { work->lease.stop(); });
            const std::stop_callback destroyed(own, [&] { work->lease.stop(); });
-           status = work->build->follow(work->lease.context());
+           status = follow(*work);
          }
          finish(*work, status);
          *ended = true;
@@ -274,24 +285,47 @@ void JobRunner::finish(Work& work, const Status& status) {
 }
 
 /// Blobs and thumbnails that no row holds: looking for them reads every name, so it waits for a
-/// quiet moment, once.
+/// quiet moment, once after the start and after each time a collection has gone.
 void JobRunner::sweep_when_idle(const std::stop_token& stop) {
+  const std::chrono::milliseconds patience(ports_.limits.sweep_idle_ms);
+  const auto look_every = std::min<std::chrono::milliseconds>(kQueueLook, patience);
+  std::optional<std::vector<CollectionId>> before;
   auto idle_since = Context::Clock::now();
   while (!stop.stop_requested()) {
     {
       std::unique_lock lock(mutex_);
-      changed_.wait_for(lock, stop, kQueueLook, [] { return false; });
-      if (!leases_.empty()) idle_since = Context::Clock::now();
+      changed_.wait_for(lock, stop, look_every, [] { return false; });
+      if (!is_quiet()) idle_since = Context::Clock::now();
     }
-    if (Context::Clock::now() - idle_since < kSweepAfterIdle) continue;
+    if (stop.stop_requested() || Context::Clock::now() - idle_since < patience) continue;
     Context ctx;
     ctx.cancel = stop;
-    const Status swept = sweep_orphans(ctx, ports_);
+    const Status swept = sweep_if_due(ctx, before);
     if (!swept.ok() && !stop.stop_requested()) {
       log(LogLevel::warning, "leftover thumbnails were not swept: " + swept.error().message);
     }
-    return;
+    idle_since = Context::Clock::now();
   }
+}
+
+/// `before`: the collections there were at the last sweep; nullopt: none has been.
+Status JobRunner::sweep_if_due(const Context& ctx,
+                               std::optional<std::vector<CollectionId>>& before) {
+  ASSIGN_OR_RETURN(const auto collections, ports_.metadata.list_collections(ctx));
+  std::vector<CollectionId> now;
+  for (const Collection& collection : collections) now.push_back(collection.id);
+  std::sort(now.begin(), now.end());
+  const bool is_due =
+      !before || !std::includes(now.begin(), now.end(), before->begin(), before->end());
+  if (is_due) TRY(sweep_orphans(ctx, ports_));
+  before = std::move(now);
+  return {};
+}
+
+/// Whether no job has work to do; with the mutex held.
+bool JobRunner::is_quiet() const {
+  return std::all_of(leases_.begin(), leases_.end(),
+                     [](const auto& entry) { return entry.second->is_following(); });
 }
 
 void JobRunner::note_change() {

@@ -53,9 +53,12 @@ class JobRunner {
   Status work_on(Work& work);
   Status build(Work& work);
   Status verify(Work& work);
+  Status follow(Work& work);
   void follow(std::unique_ptr<Work> work);
   void finish(Work& work, const Status& status);
   void sweep_when_idle(const std::stop_token& stop);
+  Status sweep_if_due(const Context& ctx, std::optional<std::vector<CollectionId>>& before);
+  [[nodiscard]] bool is_quiet() const;
   void note_change();
   void join_followers(bool all);
 

@@ -37,6 +37,19 @@ Status check_root(const std::string& root) {
   return {};
 }
 
+/// Makes a new collection's index with `model`; conflict when it has another's already.
+Status check_model(const Context& ctx, const Ports& ports, const Collection& collection,
+                   std::string_view model, const ModelInfo& info) {
+  ASSIGN_OR_RETURN(const auto targets, ensure_indexes(ctx, ports, collection.id, model));
+  const IndexInfo& active = targets.front().index;
+  if (active.identity == info.identity) return {};
+  return Error(
+      ErrorCode::conflict,
+      "collection " + collection.name + " is indexed with " + active.model_name + "@" +
+          active.model_version + ", not with " + std::string(model),
+      "A collection keeps its model: leave --model out, or index into another collection.");
+}
+
 }  // namespace
 
 struct JobService::Impl {
@@ -61,9 +74,11 @@ JobService::JobService(const Ports& ports) : impl_(std::make_unique<Impl>(ports)
 JobService::~JobService() = default;
 
 Result<StartedJob> JobService::start_build(const Context& ctx, std::string_view collection,
-                                           std::string_view root, const BuildOptions& options,
+                                           std::string_view root, const BuildOptions& wanted,
                                            std::string_view model) {
   Ports& ports = impl_->ports;
+  BuildOptions options = wanted;
+  options.hidden = options.hidden || ports.limits.hidden;
   std::string path(root);
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   TRY(check_root(path));
@@ -73,6 +88,11 @@ Result<StartedJob> JobService::start_build(const Context& ctx, std::string_view 
                  "Name the folder that holds the pictures.");
   }
   TRY(check_collection_name(collection));
+  // A model that cannot be had is told before anything is made.
+  std::shared_ptr<Embedder> asked;
+  if (!model.empty()) {
+    ASSIGN_OR_RETURN(asked, ports.models.load(model));
+  }
   auto found = ports.metadata.find_collection(ctx, collection);
   if (!found.ok() && found.error().code == ErrorCode::not_found) {
     found = ports.metadata.create_collection(ctx, collection);
@@ -82,9 +102,7 @@ Result<StartedJob> JobService::start_build(const Context& ctx, std::string_view 
   }
   if (!found.ok()) return std::move(found).error();
   // A model that was asked for by name is fixed now: a job's row does not hold it.
-  if (!model.empty() && found->active_index == 0) {
-    TRY(ensure_indexes(ctx, ports, found->id, model));
-  }
+  if (asked) TRY(check_model(ctx, ports, *found, model, asked->info()));
   ASSIGN_OR_RETURN(auto made,
                    ports.metadata.create_job(ctx, JobKind::build, found->id, path, options));
   if (made.job.state == JobState::paused) {

@@ -36,8 +36,9 @@ class JobService {
 
   /// Queues the indexing of folder `root` into `collection` (made when new). `root` is made
   /// absolute and free of links by the caller's rules: here it must be absolute. not_found /
-  /// permission_denied when it cannot be read. `model` "" is the default; it counts only for a
-  /// collection without an index.
+  /// permission_denied when it cannot be read. `model` "" is the default, or the one the
+  /// collection has. not_found when there is no such model (nothing is made then), conflict when
+  /// the collection has an index of another one.
   Result<StartedJob> start_build(const Context& ctx, std::string_view collection,
                                  std::string_view root, const BuildOptions& options,
                                  std::string_view model);

@@ -150,8 +150,9 @@ Status LibraryService::delete_collection(const Context& ctx, std::string_view na
   ASSIGN_OR_RETURN(const auto indexes, ports.metadata.list_indexes(ctx, found.id));
   // Rows last: should we die in between, the collection is still there to be deleted again.
   for (const IndexInfo& index : indexes) TRY(ports.vectors.drop_index(ctx, found.id, index.id));
-  TRY(ports.metadata.delete_collection(ctx, found.id));
-  return sweep_orphans(ctx, ports);
+  // The thumbnails and uploads that nobody holds any more are swept by whoever runs the jobs, in a
+  // quiet moment: looking for them takes long.
+  return ports.metadata.delete_collection(ctx, found.id);
 }
 
 Result<ListPage> LibraryService::list_images(const Context& ctx, std::string_view collection,
@@ -225,11 +226,14 @@ Status LibraryService::remove_image(const Context& ctx, std::string_view collect
   return complete_removal(ctx, ports, found.id, std::span(&id, 1));
 }
 
-Result<PictureBytes> LibraryService::file(const Context& ctx, std::string_view collection,
-                                          ImageId id) {
-  ASSIGN_OR_RETURN(const ImageRow row, impl_->row(ctx, collection, id));
-  ASSIGN_OR_RETURN(auto bytes, read_stored_file(ctx, impl_->ports, row));
-  return PictureBytes{std::move(bytes), media_type_of(row.facts.format), etag_of(row), row.name};
+Result<PictureFile> LibraryService::file(const Context& ctx, const ImageRow& row) {
+  ASSIGN_OR_RETURN(StoredFile stored, open_stored_file(ctx, impl_->ports, row));
+  return PictureFile{std::move(stored.file), stored.size_bytes, media_type_of(row.facts.format),
+                     stored.as_indexed ? file_etag(row) : "", row.name};
+}
+
+std::string LibraryService::file_etag(const ImageRow& row) {
+  return etag_of(row);
 }
 
 Result<PictureBytes> LibraryService::thumbnail(const Context& ctx, std::string_view collection,

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/file.h"
 #include "core/collection.h"
 #include "core/context.h"
 #include "core/image.h"
@@ -28,7 +29,16 @@ struct CollectionSummary {
   std::optional<Error> index_error;  // why the index cannot be opened; `index` is empty then
 };
 
-/// Bytes to send, or an open file to send from.
+/// A stored file, open to be sent from.
+struct PictureFile {
+  File file;
+  std::int64_t size_bytes = 0;
+  std::string media_type;
+  std::string etag;  // as file_etag(); "" when the file has changed since it was indexed
+  std::string name;  // for Content-Disposition
+};
+
+/// Bytes to send.
 struct PictureBytes {
   std::vector<std::byte> bytes;
   std::string media_type;
@@ -45,8 +55,8 @@ class LibraryService {
   Result<CollectionSummary> create_collection(const Context& ctx, std::string_view name);
   Result<std::vector<CollectionSummary>> list_collections(const Context& ctx);
   Result<CollectionSummary> get_collection(const Context& ctx, std::string_view name);
-  /// Rows, vectors, and what no other collection holds of thumbnails and uploads; pictures in
-  /// folders are not touched.
+  /// Rows and vectors; thumbnails and uploads that no other collection holds go when JobService has
+  /// a quiet moment. Pictures in folders are not touched.
   Status delete_collection(const Context& ctx, std::string_view name);
 
   Result<ListPage> list_images(const Context& ctx, std::string_view collection,
@@ -61,7 +71,9 @@ class LibraryService {
   Status remove_image(const Context& ctx, std::string_view collection, ImageId id);
 
   /// The file as it is: of a folder, or the uploaded bytes. not_found when the file has gone since.
-  Result<PictureBytes> file(const Context& ctx, std::string_view collection, ImageId id);
+  Result<PictureFile> file(const Context& ctx, const ImageRow& row);
+  /// The tag of what a row says its file is.
+  static std::string file_etag(const ImageRow& row);
   Result<PictureBytes> thumbnail(const Context& ctx, std::string_view collection, ImageId id);
   /// A JPEG at most `width_max` wide that any browser shows, made on demand and kept in a bounded
   /// cache.

@@ -1,15 +1,14 @@
 #include "services/picture_preparer.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
-#include "base/file.h"
 #include "core/sha256.h"
 #include "services/folder_walk.h"
+#include "services/stored_file.h"
 #include "vision/sniff.h"
 #include "worker/decoder.h"
 
@@ -75,7 +74,7 @@ Result<std::optional<PicturePreparer::Prepared>> PicturePreparer::prepare(const 
   IngestPicture& picture = out->picture;
   picture.source = std::move(source);
 
-  FileBytes file = read(picture.source);
+  FileBytes file = read(ctx, picture.source);
   if (file.gone) {
     out->gone = true;
     return out;
@@ -123,32 +122,26 @@ std::unordered_set<ImageId> PicturePreparer::claimed() const {
 
 /// Reads a file whole. Its size and time are those from before reading, so that a file that is
 /// still being written differs at the next scan.
-PicturePreparer::FileBytes PicturePreparer::read(IngestSource& source) const {
+PicturePreparer::FileBytes PicturePreparer::read(const Context& ctx, IngestSource& source) const {
   FileBytes out;
   if (source.is_upload()) {
     out.bytes = source.bytes;
   } else {
     const std::string path = source.path();
-    auto file = File::open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    struct stat st{};
-    if (!file.ok()) {
-      out.gone = file.error().code == ErrorCode::not_found;
-      out.error = std::move(file).error();
+    auto opened = root_.empty()
+                      ? open_in_roots(ctx, ports_, collection_, source.place->path, source.name)
+                      : open_inside(path, root_);
+    if (!opened.ok()) {
+      out.gone = opened.error().code == ErrorCode::not_found;
+      out.error = std::move(opened).error();
       return out;
     }
-    if (fstat(file->fd(), &st) != 0) {
-      out.error = errno_error(errno, "look at", path);
-      return out;
-    }
-    if (!S_ISREG(st.st_mode)) {
-      out.gone = true;
-      return out;
-    }
-    source.size_bytes = st.st_size;
-    source.mtime_ns = std::int64_t{st.st_mtim.tv_sec} * 1'000'000'000 + st.st_mtim.tv_nsec;
-    if (st.st_size <= ports_.limits.file_bytes_max) {
-      auto bytes = std::make_shared<std::vector<std::byte>>(static_cast<std::size_t>(st.st_size));
-      if (auto status = pread_exact(file->fd(), *bytes, 0, path); !status.ok()) {
+    source.size_bytes = opened->size_bytes;
+    source.mtime_ns = opened->mtime_ns;
+    if (source.size_bytes <= ports_.limits.file_bytes_max) {
+      auto bytes =
+          std::make_shared<std::vector<std::byte>>(static_cast<std::size_t>(source.size_bytes));
+      if (auto status = pread_exact(opened->file.fd(), *bytes, 0, path); !status.ok()) {
         out.error = std::move(status).error();
         return out;
       }

@@ -52,7 +52,7 @@ class PicturePreparer {
     std::optional<Error> error;
     bool gone = false;
   };
-  FileBytes read(IngestSource& source) const;
+  FileBytes read(const Context& ctx, IngestSource& source) const;
   bool lead(const ContentHash& hash, IngestSource& source);
   std::vector<IngestSource> release_hash(const ContentHash& hash);
   Status find_equal(const Context& ctx, Prepared& out);

@@ -18,7 +18,9 @@ struct ServiceLimits {
   std::int64_t file_bytes_max = std::int64_t{1} << 30;  // of one picture file
   std::size_t decode_threads = 2;                       // pictures decoded at once
   std::int64_t lease_s = 30;                            // of a job's owner
-  std::int64_t watch_settle_ms = 2000;                  // a file unchanged for so long is whole
+  bool hidden = false;  // builds take hidden files in even when they are not asked to
+  std::int64_t sweep_idle_ms = 60'000;  // without a job, before leftovers are looked for
+  std::int64_t watch_settle_ms = 2000;  // a file unchanged for so long is whole
   std::string owner;         // this process, as it signs leases; "": job_owner.h makes one
   std::string never_inside;  // a folder no scan enters (the data folder); absolute, without links
 };

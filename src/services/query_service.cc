@@ -212,8 +212,9 @@ struct QueryService::Impl {
     }
     if (response.cache != CacheState::hit) {
       ASSIGN_OR_RETURN(candidates, find(ctx, collection, index, request, query, cutoff, response));
-      ports.cache.put(ctx, "search:" + key, candidates.serialise(), kPageLife);
     }
+    // A hit is put again, too: this answer's cursor is to live its whole time.
+    ports.cache.put(ctx, "search:" + key, candidates.serialise(), kPageLife);
     return fill_page(ctx, collection, candidates, {key, 0, request.k}, response);
   }
 };

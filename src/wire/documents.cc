@@ -233,6 +233,7 @@ void describe_job(A& a, X& x) {
   a.nullable("root", x.root);
   a.field("options", x.options);
   a.field("counters", x.counters);
+  a.field("following", x.following);
   a.field("worked_s", x.worked_s);
   a.nullable("rate_per_s", x.rate_per_s);
   a.nullable("eta_s", x.eta_s);

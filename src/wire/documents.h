@@ -194,6 +194,7 @@ struct JobDoc {
   std::optional<std::string> root;  // its last name only without permission to see paths
   JobOptionsDoc options;
   JobCountersDoc counters;
+  bool following = false;            // up to date with its folder, waiting for it to change
   double worked_s = 0;               // time spent running, pauses left out
   std::optional<double> rate_per_s;  // null before there is one
   std::optional<double> eta_s;

@@ -102,6 +102,7 @@ TEST_P(BlobStoreSuite, DamageIsNoticedAndHealedByTheSameUpload) {
   EXPECT_THAT(value_of(store().verify(ctx_)), IsEmpty());
   backend().damage(kUpload, key);
   EXPECT_THAT(store().get(ctx_, kUpload, key), FailsWith(ErrorCode::corruption));
+  EXPECT_THAT(store().open(ctx_, kUpload, key), FailsWith(ErrorCode::corruption));
   const auto findings = value_of(store().verify(ctx_));
   ASSERT_THAT(findings, SizeIs(1));
   EXPECT_FALSE(findings[0].file.empty());
@@ -192,6 +193,17 @@ TEST_P(BlobStoreSuite, LateCallsDoNothing) {
   EXPECT_THAT(store().put(late, kUpload, hash_of(bytes), bytes, "image/png"),
               FailsWith(ErrorCode::deadline_exceeded));
   EXPECT_FALSE(value_of(store().contains(ctx_, kUpload, hash_of(bytes))));
+}
+
+TEST_P(BlobStoreSuite, OpensABlobForReading) {
+  const std::vector<std::byte> bytes = bytes_of(std::string(700'000, 'x') + "end");
+  const ContentHash key = hash_of(bytes);
+  EXPECT_THAT(store().open(ctx_, kUpload, key), FailsWith(ErrorCode::not_found));
+  ASSERT_THAT(store().put(ctx_, kUpload, key, bytes, "image/png"), IsOk());
+  const File file = value_of(store().open(ctx_, kUpload, key));
+  std::vector<std::byte> read(bytes.size());
+  ASSERT_THAT(pread_exact(file.fd(), read, 0, "blob"), IsOk());
+  EXPECT_EQ(read, bytes);
 }
 
 }  // namespace

@@ -201,5 +201,32 @@ TEST_P(MetadataStoreSuite, KeysAreKnownByTheirHash) {
   EXPECT_GT(value_of(store().create_key(ctx_, "new", "sk_ef", hash_of(4))).id, second.id);
 }
 
+TEST_P(MetadataStoreSuite, AWatchedFolderIsWatchedUntilItsJobIsPausedOrEnds) {
+  const auto again = [&](const BuildOptions& options) {
+    return value_of(store().create_job(ctx_, JobKind::build, collection_, "/pictures", options))
+        .job;
+  };
+  const Job job = again({.watch = true});
+  EXPECT_TRUE(again({.hidden = true}).options.watch);
+  ASSERT_THAT(claim(job.id, "me"), IsOk());
+  const Job asked = again({.retry_failed = true});
+  EXPECT_TRUE(asked.options.watch);
+  EXPECT_TRUE(asked.options.retry_failed);
+  EXPECT_FALSE(asked.options.hidden);
+
+  JobUpdate update;
+  update.counters.following = true;
+  update.known_version = asked.version - 1;  // not knowing of what was asked for
+  Job row = value_of(store().update_job(ctx_, job.id, "me", update, kLease_s));
+  EXPECT_FALSE(row.counters.following);
+  update.known_version = row.version;
+  row = value_of(store().update_job(ctx_, job.id, "me", update, kLease_s));
+  EXPECT_TRUE(row.counters.following);
+  EXPECT_FALSE(again({}).counters.following);
+
+  ASSERT_THAT(store().set_job_state(ctx_, job.id, JobState::paused), IsOk());
+  EXPECT_FALSE(again({}).options.watch);
+}
+
 }  // namespace
 }  // namespace similis

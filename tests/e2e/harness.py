@@ -128,6 +128,12 @@ class Similis(unittest.TestCase):
                 return process, address.split("/?")[0], address.split("token=")[1]
         self.fail(f"the server did not print its address: {text}")
 
+    def until(self, condition, seconds=30):
+        deadline = time.time() + seconds
+        while not condition():
+            self.assertLess(time.time(), deadline, "it did not come to that in time")
+            time.sleep(0.1)
+
     def stop(self, process, how=signal.SIGTERM):
         process.send_signal(how)
         return process.wait(timeout=30)

@@ -9,6 +9,8 @@ import stat
 import subprocess
 import time
 import unittest
+import urllib.error
+import urllib.request
 
 from harness import BINARY, Similis, pattern, png
 
@@ -175,6 +177,80 @@ class OneDataDirectory(Similis):
         self.assertEqual(int(pid), server.pid)
         self.assertLess(abs(time.time() - int(started)), 120)
         self.assertEqual(self.stop(server), 0)
+
+    def test_a_watched_folder_can_be_indexed_again(self):
+        self.make_pictures(3)
+        (self.pictures / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a picture")
+        server, address, token = self.serve()
+        watcher = self.start("index", self.pictures, "--watch", "--quiet")
+        self.until(lambda: any(job["following"] for job in self.ask("jobs")["jobs"]))
+        pattern(self.pictures / "p100.png", 100)
+        job = self.index()
+        self.assertEqual((job["state"], job["following"], job["options"]["watch"]), ("running", True, True))
+        self.assertEqual((job["counters"]["done"], job["counters"]["failed"]), (5, 1))
+        out, err = self.run_similis("index", self.pictures, "--retry-failed")
+        self.assertIn(f"watched by job {job['id']}", err)
+        self.run_similis("index", self.pictures, "--retry-failed")
+        request = urllib.request.Request(f"{address}/api/v1/jobs/{job['id']}/failures",
+                                         headers={"Authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            failures = json.loads(answer.read())["failures"]
+        self.assertEqual([f["attempts"] for f in failures], [3])
+        self.assertIsNone(watcher.poll())
+        self.assertEqual(self.stop(server), 0)
+        server, _, _ = self.serve()  # and by the next server, too
+        pattern(self.pictures / "p101.png", 101)
+        self.until(lambda: self.ask("status")["collections"][0]["counts"]["ready"] == 5)
+        self.assertEqual(self.stop(server), 0)
+
+    def test_what_takes_a_pictures_place_is_not_read(self):
+        pictures = self.make_pictures(2)
+        self.index()
+        secret = self.root / "secret.txt"
+        secret.write_text("secret")
+        pictures[0].unlink()
+        pictures[0].symlink_to(secret)
+        pictures[1].unlink()
+        os.mkfifo(pictures[1])
+        server, address, token = self.serve()
+
+        def get(path):
+            request = urllib.request.Request(address + path, headers={"Authorization": f"Bearer {token}"})
+            try:
+                with urllib.request.urlopen(request, timeout=20) as answer:
+                    return answer.status, answer.read()
+            except urllib.error.HTTPError as error:
+                return error.code, error.read()
+
+        images = json.loads(get("/api/v1/collections/pictures/images")[1])["images"]
+        self.assertEqual(len(images), 2)
+        for image in images:
+            for url in (image["file_url"], image["preview_url"]):
+                for _ in range(20):  # more than there are threads to answer
+                    status, body = get(url)
+                    self.assertEqual(status, 404, url)
+                    self.assertNotIn(b"secret", body)
+        self.assertEqual(get("/healthz")[0], 200)
+        self.assertEqual(self.stop(server), 0)
+
+    def test_a_model_that_is_not_the_collections(self):
+        self.make_pictures(1)
+        _, err = self.run_similis("index", self.pictures, "--model", "nosuch", code=2)
+        self.assertIn("nosuch", err)
+        self.assertEqual(self.ask("collections")["collections"], [])
+        self.index()
+        for model in ("nosuch", "efficientnet-lite0+grayscale"):
+            _, err = self.run_similis("index", self.pictures, "--model", model,
+                                      code=2 if model == "nosuch" else 3)
+            self.assertIn("nosuch" if model == "nosuch" else "keeps its model", " ".join(err.split()), model)
+        self.index("--model", "efficientnet-lite0")
+
+    def test_keys_of_the_configuration_do_what_they_say(self):
+        self.make_pictures(2)
+        pattern(self.pictures / ".hidden.png", 7)
+        self.assertEqual(self.index()["counters"]["found"], 2)
+        out, _ = self.run_similis("index", self.pictures, "--json", SIMILIS_INGEST_HIDDEN="true")
+        self.assertEqual(json.loads(out.splitlines()[-1])["counters"]["found"], 3)
 
     def test_interrupt_pauses_and_the_same_command_goes_on(self):
         count = 300  # a run that takes seconds: the signal comes while it is at work

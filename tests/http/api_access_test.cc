@@ -301,5 +301,24 @@ TEST_F(ApiTest, OpenApiNamesEveryOperation) {
   EXPECT_EQ(described, served);
 }
 
+TEST_F(AccessTest, WithoutACredentialLittleIsTaken) {
+  for (const auto& [method, target] : {std::pair{"POST", "/api/v1/session"},
+                                       std::pair{"GET", "/healthz"}, std::pair{"GET", "/"}}) {
+    http::RequestHead head;
+    head.method = method;
+    head.target = target;
+    head.headers = {{"Host", "127.0.0.1:8420"}, {"Content-Type", "application/json"}};
+    head.has_body = true;
+    const http::BodyPolicy policy = router_->open(head)->body_policy();
+    EXPECT_LE(policy.bytes_max, 4096U) << target;
+    EXPECT_GT(policy.time_max.count(), 0) << target;
+    EXPECT_LE(policy.time_max, std::chrono::seconds(10)) << target;
+  }
+  send_token_ = false;
+  EXPECT_EQ(
+      post_json("/api/v1/session", Json{{"credential", std::string(5000, 'x')}}.dump()).status,
+      413);
+}
+
 }  // namespace
 }  // namespace similis

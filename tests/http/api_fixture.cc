@@ -91,7 +91,7 @@ Answer ApiTest::ask(const std::string& method, const std::string& target, const 
   Answer answer;
   answer.status = response.status;
   answer.headers = response.headers;
-  answer.body = response.body.view();
+  answer.body = value_of(response.body.text());
   answer.json = Json::parse(answer.body, nullptr, false);
   answer.stream = std::move(response.stream);
   if (answer.json.is_discarded()) answer.json = nullptr;

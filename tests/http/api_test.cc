@@ -1,5 +1,8 @@
 // What each operation does, seen through the router.
 
+#include <sys/stat.h>
+
+#include <fstream>
 #include <thread>
 
 #include "http/api_fixture.h"
@@ -448,6 +451,135 @@ TEST_F(ApiTest, RequestsThatStandStillEnd) {
   const Answer slow = ask("POST", "/api/v1/collections/pictures/search", picture_bytes(1, 2, 3));
   EXPECT_EQ(slow.status, 504) << slow.body;
   EXPECT_EQ(slow.json["code"], "deadline_exceeded");
+}
+
+/// What lies in a picture's place, but is none of the folder's own files, is neither sent nor
+/// waited for.
+TEST_F(ApiWithPictures, OnlyRegularFilesOfTheFolderAreRead) {
+  const std::string id = id_of("red.jpg");
+  const std::string image = std::string(kImages) + "/" + id;
+  const std::string crop =
+      R"({"image_id":")" + id + R"(","crop":{"x":0,"y":0,"width":0.5,"height":0.5}})";
+  const std::string secret = (dir_ / "secret.txt").string();
+  std::ofstream(secret) << picture_bytes(250, 10, 10, "secret");
+
+  const auto expect_refused = [&](const char* what) {
+    for (const Answer& answer : {get(image + "/file"), get(image + "/preview?w=100"),
+                                 post_json(kSearch, crop), ask("HEAD", image + "/file")}) {
+      EXPECT_EQ(answer.status, 404) << what << answer.body;
+      EXPECT_THAT(answer.body, Not(HasSubstr("secret"))) << what;
+    }
+    EXPECT_THAT(std::string(get(image + "/file").json["hint"]), HasSubstr("Index")) << what;
+  };
+  remove("red.jpg");
+  std::filesystem::create_symlink(secret, path("red.jpg"));
+  expect_refused("a link out of the folder");
+  remove("red.jpg");
+  ASSERT_EQ(::mkfifo(path("red.jpg").c_str(), 0600), 0);
+  expect_refused("a pipe");
+  remove("red.jpg");
+  std::filesystem::create_directory(path("red.jpg"));
+  expect_refused("a folder");
+  remove("red.jpg");
+  std::filesystem::rename(path("trips"), dir_ / "trips");
+  std::filesystem::create_symlink(dir_ / "trips", path("trips"));
+  EXPECT_EQ(get(std::string(kImages) + "/" + id_of("trips/green.jpg") + "/file").status, 404);
+  // A link that stays inside is the folder's own.
+  write("elsewhere/real.jpg", picture_bytes(250, 10, 10));
+  std::filesystem::create_symlink(path("elsewhere/real.jpg"), path("red.jpg"));
+  EXPECT_EQ(get(image + "/file").body, picture_bytes(250, 10, 10));
+}
+
+TEST_F(ApiWithPictures, AChangedFileIsNotPassedOffAsTheIndexedOne) {
+  const std::string url = get(std::string(kImages) + "/" + id_of("red.jpg")).json["file_url"];
+  write("red.jpg", picture_bytes(10, 10, 250, "another one"));
+  const Answer sent = get(url);
+  EXPECT_EQ(sent.body, picture_bytes(10, 10, 250, "another one"));
+  EXPECT_EQ(sent.headers.find("ETag"), nullptr);
+  EXPECT_EQ(sent.headers.get("Cache-Control"), "private, no-store");
+}
+
+TEST_F(ApiWithPictures, WhatABrowserHasIsToldByTheRowAlone) {
+  const std::string url = get(std::string(kImages) + "/" + id_of("red.jpg")).json["file_url"];
+  const std::string etag(get(url).headers.get("ETag"));
+  remove("red.jpg");
+  EXPECT_EQ(ask("GET", url, "", {{"If-None-Match", etag}}).status, 304);
+  EXPECT_EQ(get(url).status, 404);
+}
+
+TEST_F(ApiTest, FilesAreSentFromTheDisk) {
+  write("large.jpg", picture_bytes(250, 10, 10, std::string(3 << 20, 'x')));
+  ASSERT_EQ(post_json("/api/v1/collections", R"({"name":"pictures"})").status, 201);
+  build();
+  const Answer uploaded =
+      upload({{"up.jpg", picture_bytes(10, 250, 10, std::string(3 << 20, 'y'))}});
+  const std::string images = "/api/v1/collections/pictures/images/";
+  for (const std::string& id :
+       {std::to_string(rows().at("large.jpg").id), std::string(uploaded.json["items"][0]["id"])}) {
+    const auto row = value_of(library_->get_image(ctx_, "pictures", std::stoll(id)));
+    http::RequestHead head;
+    head.method = "GET";
+    head.target = images + id + "/file";
+    head.via = http::Via::unix_socket;
+    head.headers.add("Range", "bytes=100-199");
+    const http::Response part = router_->handle(head, {});
+    EXPECT_EQ(part.status, 206);
+    EXPECT_TRUE(part.body.in_file());
+    EXPECT_EQ(value_of(part.body.text()), std::string(100, row.folder == 0 ? 'y' : 'x'));
+    head.headers = {};
+    const http::Response whole = router_->handle(head, {});
+    EXPECT_TRUE(whole.body.in_file());
+    EXPECT_EQ(value_of(whole.body.text()).size(), 6U + (3 << 20));
+  }
+}
+
+TEST_F(ApiTest, TheFirstPictureBringsItsModelsWordsAtOnce) {
+  Calibration calibration;
+  calibration.bands = {{"same", 0.9}};
+  models_.embedder->calibrate(calibration);
+  ASSERT_EQ(post_json("/api/v1/collections", R"({"name":"pictures"})").status, 201);
+  EXPECT_EQ(get("/api/v1/collections/pictures/images").status, 200);  // asks for the facts
+  ASSERT_EQ(upload({{"a.jpg", picture_bytes(250, 10, 10)}}).status, 200);
+  const Answer found =
+      ask("POST", "/api/v1/collections/pictures/search", picture_bytes(250, 10, 10));
+  ASSERT_EQ(found.status, 200) << found.body;
+  EXPECT_EQ(found.json["hits"][0]["band"], "same");
+}
+
+/// Counts what is put under each key.
+class CountingCache final : public Cache {
+ public:
+  explicit CountingCache(Cache& inner) : inner_(inner) {}
+  std::optional<std::string> get(const Context& ctx, std::string_view key) override {
+    return inner_.get(ctx, key);
+  }
+  void put(const Context& ctx, std::string_view key, std::string value,
+           std::chrono::seconds life) override {
+    ++puts[std::string(key)];
+    inner_.put(ctx, key, std::move(value), life);
+  }
+  void erase(const Context& ctx, std::string_view key) override { inner_.erase(ctx, key); }
+  CacheStats stats() const override { return inner_.stats(); }
+
+  std::map<std::string, int> puts;
+
+ private:
+  Cache& inner_;
+};
+
+TEST_F(ApiWithPictures, ACursorLivesItsWholeTimeFromEveryAnswer) {
+  CountingCache cache(*memory_);
+  Ports ports{*metadata_, vectors_, cache, blobs_, decoder_, models_, limits_};
+  QueryService query(ports);
+  SearchRequest request;
+  request.collection = "pictures";
+  request.query = rows().at("red.jpg").id;
+  request.k = 1;
+  EXPECT_EQ(value_of(query.search(ctx_, request)).cache, CacheState::miss);
+  const SearchResponse hit = value_of(query.search(ctx_, request));
+  EXPECT_EQ(hit.cache, CacheState::hit);
+  const std::string key = hit.next_cursor.substr(0, 32);
+  EXPECT_EQ(cache.puts["search:" + key], 2);
 }
 
 }  // namespace

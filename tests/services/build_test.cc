@@ -3,9 +3,13 @@
 #include <unistd.h>
 #include <utime.h>
 
+#include <cerrno>
+#include <csignal>
+#include <cstring>
 #include <fstream>
 #include <random>
 
+#include "base/file.h"
 #include "services/harness.h"
 
 namespace similis {
@@ -361,6 +365,33 @@ TEST_F(BuildTest, FollowsRandomEdits) {
     expect_consistent();
     if (HasFailure()) return;
   }
+}
+
+TEST_F(BuildTest, AFileThatCannotBeReadNowKeepsItsRow) {
+  write("noextension", picture_bytes(10, 20, 30));
+  build();
+  const ImageId id = rows().at("noextension").id;
+  write("noextension", picture_bytes(11, 20, 30, "changed"));
+  // A lease makes it unreadable for everybody else, the superuser included.
+  ASSERT_NE(std::signal(SIGIO, SIG_IGN), SIG_ERR);
+  const File held(::open(path("noextension").c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(::fcntl(held.fd(), F_SETLEASE, F_WRLCK), 0) << std::strerror(errno);
+  const Job job = build();
+  EXPECT_EQ(job.state, JobState::done);
+  EXPECT_EQ(job.counters.removed, 0);
+  EXPECT_EQ(job.counters.skipped, 1);
+  EXPECT_EQ(rows().at("noextension").id, id);
+  ASSERT_EQ(::fcntl(held.fd(), F_SETLEASE, F_UNLCK), 0);
+  EXPECT_EQ(build().counters.ready, 1);
+  EXPECT_EQ(rows().at("noextension").id, id);
+}
+
+TEST_F(BuildTest, TheConfigurationMayAskForHiddenFilesAlways) {
+  write(".hidden.jpg", picture_bytes(10, 20, 30));
+  EXPECT_EQ(build().counters.ready, 0);
+  limits_.hidden = true;
+  restart();
+  EXPECT_EQ(build().counters.ready, 1);
 }
 
 }  // namespace

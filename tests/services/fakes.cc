@@ -1,6 +1,9 @@
 #include "services/fakes.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <thread>
 
@@ -241,6 +244,14 @@ Result<Blob> MemoryBlobStore::get(const Context&, BlobKind kind, const ContentHa
   return it->second.blob;
 }
 
+Result<File> MemoryBlobStore::open(const Context& ctx, BlobKind kind, const ContentHash& key) {
+  ASSIGN_OR_RETURN(const Blob blob, get(ctx, kind, key));
+  File file(::memfd_create("blob", MFD_CLOEXEC));
+  if (!file.is_open()) return errno_error(errno, "make", "a file in memory");
+  TRY(write_all(file.fd(), blob.bytes, "a file in memory"));
+  return file;
+}
+
 Result<bool> MemoryBlobStore::contains(const Context&, BlobKind kind, const ContentHash& key) {
   std::lock_guard lock(mutex_);
   return blobs_.contains({kind, key});
@@ -373,6 +384,7 @@ Result<std::shared_ptr<Embedder>> FakeModels::load(std::string_view name) {
 
 Result<std::shared_ptr<Embedder>> FakeModels::load_identity(std::string_view identity,
                                                             std::string_view name) {
+  if (kept && !missing && identity == kept->info().identity) return std::shared_ptr<Embedder>(kept);
   if (missing || identity != embedder->info().identity) {
     return Error(ErrorCode::not_found, "the model " + std::string(name) + " is missing");
   }

@@ -93,6 +93,7 @@ class MemoryBlobStore final : public BlobStore {
   Status put(const Context&, BlobKind, const ContentHash&, std::span<const std::byte>,
              std::string_view media_type) override;
   Result<Blob> get(const Context&, BlobKind, const ContentHash&) override;
+  Result<File> open(const Context&, BlobKind, const ContentHash&) override;
   Result<bool> contains(const Context&, BlobKind, const ContentHash&) override;
   Status erase(const Context&, BlobKind, const ContentHash&) override;
   Status erase_aged(const Context&, BlobKind, const ContentHash&, std::int64_t age_min_s) override;
@@ -135,6 +136,8 @@ class FakeEmbedder final : public Embedder {
   const ModelInfo& info() const override { return info_; }
   std::size_t preferred_batch() const override { return 8; }
 
+  void calibrate(Calibration calibration) { info_.calibration = std::move(calibration); }
+
   std::atomic<int> embedded{0};
   std::function<Status()> before_embed;
 
@@ -152,6 +155,7 @@ class FakeModels final : public ModelProvider {
   Result<std::vector<std::string>> verify() override { return std::vector<std::string>(); }
 
   std::shared_ptr<FakeEmbedder> embedder;
+  std::shared_ptr<FakeEmbedder> kept;  // another model that collections have, if set
   bool missing = false;
 };
 

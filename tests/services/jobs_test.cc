@@ -5,6 +5,7 @@
 
 #include "services/harness.h"
 #include "services/job_owner.h"
+#include "services/library_service.h"
 
 namespace similis {
 namespace {
@@ -54,8 +55,18 @@ TEST_F(JobsTest, BadRequests) {
   EXPECT_EQ(code(path("a.jpg")), "invalid_argument");
   EXPECT_EQ(code(path("nothing")), "not_found");
   EXPECT_EQ(code(root_, "no such model"), "not_found");
+  EXPECT_EQ(sqlite_->find_collection(ctx_, "pictures").error().code, ErrorCode::not_found);
   EXPECT_EQ(code(root_, "fake"), "ok");
   EXPECT_NE(collection().active_index, 0);  // the named model is fixed from now on
+  EXPECT_EQ(code(root_, "fake"), "ok");
+  EXPECT_EQ(code(root_, "no such model"), "not_found");
+  models_.embedder = std::make_shared<FakeEmbedder>("other");
+  models_.kept = std::make_shared<FakeEmbedder>("fake");
+  const auto differs = jobs_->start_build(ctx_, "pictures", root_, {}, "other");
+  ASSERT_FALSE(differs.ok());
+  EXPECT_EQ(differs.error().code, ErrorCode::conflict);
+  EXPECT_THAT(differs.error().message, HasSubstr("indexed with fake@"));
+  EXPECT_EQ(code(root_), "ok");
   EXPECT_EQ(jobs_->get(ctx_, 4711).error().code, ErrorCode::not_found);
 }
 
@@ -349,6 +360,32 @@ TEST_F(JobsTest, VerifyBringsRowsAndVectorsTogether) {
               testing::Contains(HasSubstr("p0/9.jpg): its vector and its file are missing")));
   build();
   expect_consistent();
+}
+
+TEST_F(JobsTest, WhatADeletedCollectionHeldIsSweptInAQuietMoment) {
+  limits_.sweep_idle_ms = 100;
+  restart();
+  write_pictures(3);
+  build();
+  blobs_.make_older(7200);
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  ASSERT_EQ(blobs_.count(BlobKind::thumbnail), 3U);
+  LibraryService library(*ports_);
+  ASSERT_THAT(library.delete_collection(ctx_, "pictures"), IsOk());
+  const auto until = Context::Clock::now() + std::chrono::seconds(10);
+  while (blobs_.count(BlobKind::thumbnail) > 0 && Context::Clock::now() < until) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_EQ(blobs_.count(BlobKind::thumbnail), 0U);
+}
+
+TEST_F(JobsTest, DeletingACollectionDoesNotWaitForTheSweep) {
+  write_pictures(1);
+  build();
+  blobs_.make_older(7200);
+  LibraryService library(*ports_);
+  ASSERT_THAT(library.delete_collection(ctx_, "pictures"), IsOk());
+  EXPECT_EQ(blobs_.count(BlobKind::thumbnail), 1U);  // the sweeper's default minute is not over
 }
 
 }  // namespace

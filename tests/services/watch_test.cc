@@ -157,5 +157,47 @@ TEST_F(WatchTest, WatchAskedForWhileABuildIsAtWork) {
   EXPECT_TRUE(soon([&] { return has("later.jpg"); }));
 }
 
+TEST_F(WatchTest, TheSameBuildAgainLooksAgainAndTheFolderIsStillWatched) {
+  const auto is_following = [](const Job& job) { return job.counters.following; };
+  write("a.jpg", picture_bytes(1, 2, 3));
+  write("broken.jpg", picture_bytes(9, 2, 3, "BROKEN"));
+  watch();
+  wait_for(id_, is_following);
+  ASSERT_EQ(failures().size(), 1U);
+  // Each of them is done when the job follows again, and not before.
+  for (const BuildOptions& options :
+       {BuildOptions{}, BuildOptions{.retry_failed = true}, BuildOptions{.retry_failed = true}}) {
+    const auto rows_before = value_of(sqlite_->list_failures(ctx_, collection().id, 0, 10, ""));
+    const auto again = value_of(jobs_->start_build(ctx_, "pictures", root_, options, ""));
+    EXPECT_TRUE(again.existed);
+    EXPECT_EQ(again.job.id, id_);
+    EXPECT_TRUE(again.job.options.watch);
+    EXPECT_FALSE(again.job.counters.following);
+    const Job job = wait_for(id_, is_following);
+    EXPECT_EQ(job.state, JobState::running);
+    EXPECT_GT(job.version, again.job.version);
+    EXPECT_EQ(job.counters.failed, 1);
+    const auto rows_after = value_of(sqlite_->list_failures(ctx_, collection().id, 0, 10, ""));
+    EXPECT_EQ(rows_after.rows.at(0).attempts,
+              rows_before.rows.at(0).attempts + (options.retry_failed ? 1 : 0));
+  }
+  write("b.jpg", picture_bytes(2, 2, 3));
+  EXPECT_TRUE(soon([&] { return has("b.jpg"); }));
+  restart();  // and by the next process, too
+  start_running();
+  wait_for(id_, is_following);
+  write("c.jpg", picture_bytes(3, 2, 3));
+  EXPECT_TRUE(soon([&] { return has("c.jpg"); }));
+}
+
+TEST_F(WatchTest, APausedJobIsAskedForAnew) {
+  write("a.jpg", picture_bytes(1, 2, 3));
+  watch();
+  ASSERT_THAT(jobs_->pause(ctx_, id_), IsOk());
+  wait_for(id_, [](const Job& job) { return job.owner.empty(); });
+  EXPECT_TRUE(value_of(jobs_->start_build(ctx_, "pictures", root_, {}, "")).existed);
+  EXPECT_EQ(wait_until_finished(id_).state, JobState::done);
+}
+
 }  // namespace
 }  // namespace similis

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "core/context.h"
 #include "core/image.h"
 #include "stores/vector/vector_store.h"
@@ -40,6 +41,8 @@ class BlobStore {
                      std::span<const std::byte> bytes, std::string_view media_type) = 0;
   /// not_found when absent; corruption when an upload's bytes do not hash to its key.
   virtual Result<Blob> get(const Context& ctx, BlobKind kind, const ContentHash& key) = 0;
+  /// The same, open for reading from its beginning: memory does not grow with the blob.
+  virtual Result<File> open(const Context& ctx, BlobKind kind, const ContentHash& key) = 0;
   virtual Result<bool> contains(const Context& ctx, BlobKind kind, const ContentHash& key) = 0;
   /// Not an error when absent.
   virtual Status erase(const Context& ctx, BlobKind kind, const ContentHash& key) = 0;

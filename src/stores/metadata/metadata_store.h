@@ -115,6 +115,9 @@ struct JobUpdate {
   JobCounters counters;
   double worked_s = 0;
   std::optional<Error> error;
+  /// The version of the row that the owner goes by: the job does not show as following what others
+  /// asked for since.
+  std::int64_t known_version = 0;
 };
 
 /// Rows: collections, indexes, folders, pictures, jobs, keys. Implementations: SQL (SQLite now,
@@ -247,7 +250,9 @@ class MetadataStore {
 
   // ---- jobs
   /// A new queued job, or the unfinished one of the same kind, collection and root (`existed`; its
-  /// options are replaced). Of the finished ones the newest thousand are kept.
+  /// options are replaced, but what runs or waits with `watch` keeps it, and it no longer shows as
+  /// following: its owner sees by the version that there is something new to do). Of the
+  /// finished ones the newest thousand are kept.
   struct NewJob {
     Job job;
     bool existed = false;

@@ -149,13 +149,19 @@ class FileBlobStore final : public BlobStore {
     if (kind == BlobKind::thumbnail && !unseal(*bytes)) return absent(kind, key);  // made again
     if (kind == BlobKind::upload) {
       ASSIGN_OR_RETURN(const ContentHash hash, sha256(*bytes));
-      if (hash != key) {
-        return Error(ErrorCode::corruption,
-                     found->path.native() + " is not what was uploaded: its hash differs",
-                     "Upload the picture again, or restore the file from a backup.");
-      }
+      if (hash != key) return damaged(found->path);
     }
     return Blob{std::move(*bytes), std::string(found->type->media_type)};
+  }
+
+  Result<File> open(const Context& ctx, BlobKind kind, const ContentHash& key) override {
+    TRY(ctx.check());
+    const auto found = find(kind, key);
+    if (!found) return absent(kind, key);
+    auto file = File::open(found->path, O_RDONLY);
+    if (!file.ok() && file.error().code == ErrorCode::not_found) return absent(kind, key);
+    if (file.ok() && kind == BlobKind::upload) TRY(check(ctx, *file, found->path, key));
+    return file;
   }
 
   Result<bool> contains(const Context& ctx, BlobKind kind, const ContentHash& key) override {
@@ -277,6 +283,28 @@ class FileBlobStore final : public BlobStore {
     TRY(sync_directory(outer.parent_path()));
     synced = true;
     return {};
+  }
+
+  static Error damaged(const fs::path& path) {
+    return {ErrorCode::corruption, path.native() + " is not what was uploaded: its hash differs",
+            "Upload the picture again, or restore the file from a backup."};
+  }
+
+  static Status check(const Context& ctx, const File& file, const fs::path& path,
+                      const ContentHash& key) {
+    Sha256 hash;
+    std::vector<std::byte> part(std::size_t{256} << 10);
+    for (off_t at = 0;;) {
+      TRY(ctx.check());
+      const ssize_t size = ::pread(file.fd(), part.data(), part.size(), at);
+      if (size < 0 && errno == EINTR) continue;
+      if (size < 0) return errno_error(errno, "read", path.native());
+      if (size == 0) break;
+      hash.update(std::span(part).first(static_cast<std::size_t>(size)));
+      at += size;
+    }
+    ASSIGN_OR_RETURN(const ContentHash found, hash.finish());
+    return found == key ? Status() : Status(damaged(path));
   }
 
   static Error absent(BlobKind kind, const ContentHash& key) {

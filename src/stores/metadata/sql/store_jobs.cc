@@ -6,6 +6,9 @@
 namespace similis::sql {
 namespace {
 
+/// What the column `scanning` holds besides 0.
+constexpr Int kScanning = 1, kFollowing = 2;
+
 Job to_job(Connection& c, const JobRecord& record) {
   Job out;
   out.id = record.id;
@@ -16,7 +19,8 @@ Job to_job(Connection& c, const JobRecord& record) {
   out.options = {record.hidden != 0, record.retry_failed != 0, record.watch != 0};
   out.state = to_enum<JobState>(record.state, 6, "job's state");
   out.counters.found = record.found;
-  out.counters.scanning = record.scanning != 0;
+  out.counters.scanning = record.scanning == kScanning;
+  out.counters.following = record.scanning == kFollowing;
   out.counters.unchanged = record.unchanged;
   out.counters.ready = record.ready;
   out.counters.moved = record.moved;
@@ -44,7 +48,7 @@ void set_options(JobRecord& record, const BuildOptions& options) {
 
 void set_counters(JobRecord& record, const JobCounters& counters) {
   record.found = counters.found;
-  record.scanning = counters.scanning;
+  record.scanning = counters.scanning ? kScanning : counters.following ? kFollowing : 0;
   record.unchanged = counters.unchanged;
   record.ready = counters.ready;
   record.moved = counters.moved;
@@ -119,7 +123,12 @@ Result<MetadataStore::NewJob> SqlMetadataStore::create_job(const Context& ctx, J
                                                    JobState::paused, kind, root);
     if (statement.one()) {
       auto record = unpack<JobRecord>(statement);
-      set_options(record, options);
+      BuildOptions joined = options;
+      // A folder that is being followed goes on being followed; one that was put to rest is asked
+      // for anew.
+      if (state_of(record) != JobState::paused) joined.watch = joined.watch || record.watch != 0;
+      set_options(record, joined);
+      if (record.scanning == kFollowing) record.scanning = kScanning;
       return NewJob{save(c, record), true};
     }
     JobRecord record;
@@ -186,6 +195,7 @@ Result<Job> SqlMetadataStore::claim_job(const Context& ctx, JobId id, std::strin
     record.state = static_cast<Int>(JobState::running);
     record.owner = owner;
     record.lease_until = now + lease_s;
+    record.scanning = 0;
     if (record.started_at == 0) record.started_at = now;
     return save(c, record);
   });
@@ -206,6 +216,9 @@ Result<Job> SqlMetadataStore::update_job(const Context& ctx, JobId id, std::stri
     const JobState state = asked ? state_of(record) : update.state;
     record.state = static_cast<Int>(state);
     set_counters(record, update.counters);
+    if (record.scanning == kFollowing && update.known_version != record.version) {
+      record.scanning = kScanning;
+    }
     record.worked_s = update.worked_s;
     if (update.error) {
       record.error_code = error_code_name(update.error->code);
