@@ -29,7 +29,7 @@ Status read_form(const Call& call, SearchRequest& request) {
   std::optional<std::string> file_name;
   bool in_file = false;
   MultipartParser::Sink sink;
-  sink.on_part = [&](PartHead head) -> Status {
+  sink.on_part = [&](const PartHead& head) -> Status {
     in_file = head.name == "file";
     if (in_file) {
       if (file_name) {

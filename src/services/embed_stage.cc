@@ -40,8 +40,8 @@ Status embed_pictures(const Context& ctx, const std::vector<IndexTarget>& target
   if (status.ok() || status.error().code != ErrorCode::internal) return status;
   // All or nothing is the embedder's rule, not ours: find the picture that spoils the batch.
   for (IngestPicture& picture : pictures) {
-    auto alone = pictures.size() == 1 ? std::move(status)
-                                      : embed_together(ctx, targets, std::span(&picture, 1));
+    auto alone =
+        pictures.size() == 1 ? status : embed_together(ctx, targets, std::span(&picture, 1));
     if (alone.ok()) continue;
     if (alone.error().code != ErrorCode::internal) return alone;
     picture.tensors.clear();

@@ -154,7 +154,7 @@ Result<std::optional<Job>> JobRunner::try_claim(const Job& job) {
   return std::optional<Job>(std::move(claimed));
 }
 
-void JobRunner::execute(Job claimed, const std::stop_token& stop) {
+void JobRunner::execute(const Job& claimed, const std::stop_token& stop) {
   auto work =
       std::make_unique<Work>(ports_, owner_, claimed, [this](const Job&) { note_change(); });
   {

@@ -49,7 +49,7 @@ class JobRunner {
 
   std::optional<Job> claim_next();
   Result<std::optional<Job>> try_claim(const Job& job);
-  void execute(Job claimed, const std::stop_token& stop);
+  void execute(const Job& claimed, const std::stop_token& stop);
   Status work_on(Work& work);
   Status build(Work& work);
   Status verify(Work& work);

@@ -193,7 +193,7 @@ Result<std::vector<std::string>> JobService::findings(const Context& ctx, JobId 
                "Run verify again.");
 }
 
-void JobService::run(std::stop_token stop, JobScope scope) {
+void JobService::run(const std::stop_token& stop, JobScope scope) {
   impl_->runner.run(stop, scope);
 }
 

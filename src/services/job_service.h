@@ -62,7 +62,7 @@ class JobService {
   /// Finishes what an earlier process left (pending and removing rows, orphaned blobs, jobs of a
   /// dead owner go back to the queue), then works on the jobs of `scope` one after another until
   /// `stop`. Blocks: the application lends it a thread.
-  void run(std::stop_token stop, JobScope scope = JobScope::all);
+  void run(const std::stop_token& stop, JobScope scope = JobScope::all);
   /// Only the finishing of leftovers; quick when there is nothing.
   Status recover(const Context& ctx);
 

@@ -142,7 +142,7 @@ struct QueryService::Impl {
   /// Fills one page from the candidates at `cursor`: rows that went away since are skipped and the
   /// page is refilled.
   Status fill_page(const Context& ctx, const Collection& collection, const Candidates& candidates,
-                   PageCursor cursor, SearchResponse& response) {
+                   const PageCursor& cursor, SearchResponse& response) {
     const StageTimer timer(ctx, "rows");
     const auto& entries = candidates.entries;
     std::size_t at = cursor.offset;
