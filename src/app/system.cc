@@ -37,6 +37,31 @@ Ports ports_of(MetadataStore& metadata, VectorStore& vectors, Cache& cache, Blob
   return {metadata, vectors, cache, blobs, decoder, models, limits};
 }
 
+bool holds_files(const std::filesystem::path& folder) {
+  std::error_code error;
+  for (std::filesystem::recursive_directory_iterator at(folder, error), end; !error && at != end;
+       at.increment(error)) {
+    if (at->is_regular_file(error)) return true;
+  }
+  return false;
+}
+
+/// A new database would belong to nobody's uploads, and they would be swept as nobody's.
+Status check_database_is_there(const std::filesystem::path& data) {
+  std::error_code error;
+  if (std::filesystem::exists(data / "similis.db", error)) return {};
+  for (const char* folder : {"blobs", "collections"}) {
+    if (!holds_files(data / folder)) continue;
+    return Error(ErrorCode::corruption,
+                 "the database " + (data / "similis.db").native() + " is missing, but " + folder +
+                     "/ beside it is not empty",
+                 "Put a copy of it back; or, to begin anew, move blobs (the uploaded pictures) and "
+                 "collections out of " +
+                     data.native() + ".");
+  }
+  return {};
+}
+
 }  // namespace
 
 /// Everything in the order it depends on what is above it.
@@ -88,6 +113,7 @@ Result<std::unique_ptr<System>> System::open(DataDirectory directory, const Sett
   ASSIGN_OR_RETURN(p.plan,
                    plan_resources(settings, machine_facts(), default_model_bytes(settings)));
   p.models = std::make_unique<ModelStore>(settings, static_cast<std::size_t>(p.plan.model_threads));
+  TRY(check_database_is_there(data));
   ASSIGN_OR_RETURN(p.metadata, open_sqlite_metadata({.file = data / "similis.db"}));
   ASSIGN_OR_RETURN(p.vectors, open_embedded_vectors(
                                   {.directory = data,

@@ -315,6 +315,20 @@ class Damage(Similis):
         self.assertEqual(len(hits), 6)
         self.run_similis("verify")
 
+    def test_a_lost_database_costs_no_upload(self):
+        self.make_pictures(2)
+        self.index()
+        database = self.data / "similis.db"
+        kept = database.read_bytes()
+        database.unlink()
+        _, err = self.run_similis("status", code=3)
+        self.assertIn("is missing", err)
+        self.assertIn("Put a copy of it back", err)
+        self.assertFalse(database.exists())
+        self.index_folder()
+        database.write_bytes(kept)
+        self.assertEqual(len(self.ask("search", self.pictures / "p000.png", "--min-score", "0")["hits"]), 2)
+
     def test_an_index_that_does_not_open_is_named_and_hides_nothing(self):
         self.make_pictures(3)
         self.index("--collection", "good")
