@@ -29,8 +29,6 @@
 namespace similis {
 namespace {
 
-using cli::bytes_text;
-
 constexpr std::chrono::seconds kDecodePatience{30};
 constexpr std::chrono::seconds kHolderPatience{5};
 constexpr std::uint64_t kReadBytes = 64 << 20;

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <condition_variable>
 #include <mutex>
@@ -60,26 +61,44 @@ Result<cli::Connection> connect(const cli::GlobalOptions& options, std::stop_tok
   return out;
 }
 
+/// What the lines to copy search in and with: a collection, and one of its pictures if it has one.
+struct Example {
+  std::string collection;
+  std::string option;   // " --collection NAME" where the command line needs it
+  std::string picture;  // quoted for a shell
+};
+
 /// Three lines to copy: the page, a search from the shell, a search through the API.
 std::string ready_text(const http::Server& server, const std::string& token,
-                       const std::string& collection) {
+                       const Example& example) {
   const std::string url = server.url();
   std::string out;
   if (server.port_moved()) out += "The configured port is taken; this is the next free one.\n";
   out += "  page  " + url + "/?token=" + token + "\n";
-  out += "  find  " + cli::command_name() + " search PICTURE\n";
-  out += "  curl  curl -T PICTURE -X POST -H 'Authorization: Bearer " + token + "' \\\n        '" +
-         url + "/api/v1/collections/" + collection + "/search?k=5'\n";
+  out += "  find  " + cli::command_name() + " search " + example.picture + example.option + "\n";
+  out += "  curl  curl -T " + example.picture + " -X POST \\\n        -H 'Authorization: Bearer " +
+         token + "' \\\n        '" + url + "/api/v1/collections/" + example.collection +
+         "/search?k=5'\n";
   out += "Stop it with Ctrl-C.\n";
   return out;
 }
 
-Result<std::string> first_collection(System& system, const Settings& settings) {
-  if (!settings.collection.empty()) return settings.collection;
+Result<Example> example_of(System& system, const Settings& settings) {
+  Example example{settings.collection.empty() ? "pictures" : settings.collection, "", "PICTURE"};
   ASSIGN_OR_RETURN(const auto collections, system.metadata().list_collections(Context{}));
-  for (const Collection& collection : collections)
-    if (collection.name == "pictures") return collection.name;
-  return collections.empty() ? std::string("pictures") : collections.front().name;
+  if (collections.empty()) return example;
+  const auto named = std::find_if(collections.begin(), collections.end(), [&](const Collection& c) {
+    return c.name == example.collection;
+  });
+  const Collection& chosen = named != collections.end() ? *named : collections.front();
+  if (named == collections.end() && (collections.size() > 1 || !settings.collection.empty()))
+    example.option = " --collection " + chosen.name;
+  example.collection = chosen.name;
+  // A row that cannot be read is no reason not to serve.
+  const auto rows = system.metadata().scan_images(Context{}, chosen.id, RowState::ready, 0, 1);
+  if (rows.ok() && !rows->empty() && rows->front().folder != 0)
+    example.picture = cli::shell_word(rows->front().path());
+  return example;
 }
 
 Status serve(const cli::GlobalOptions& options, const cli::ServeOptions& serve_options,
@@ -120,9 +139,9 @@ Status serve(const cli::GlobalOptions& options, const cli::ServeOptions& serve_o
   system->start_jobs(JobScope::all);
   system->warm_up();
 
-  ASSIGN_OR_RETURN(const std::string collection, first_collection(*system, settings));
+  ASSIGN_OR_RETURN(const Example example, example_of(*system, settings));
   on_ready(token.empty() ? "Listening on " + server->url() + " for API keys.\n"
-                         : ready_text(*server, token, collection));
+                         : ready_text(*server, token, example));
   std::mutex mutex;
   std::condition_variable_any stopped;
   std::unique_lock lock(mutex);

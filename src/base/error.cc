@@ -5,8 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdio>
 #include <system_error>
+
+#include "base/bytes_text.h"
 
 namespace similis {
 
@@ -62,25 +63,6 @@ Error Error::with_context(std::string_view what) const {
   return Error(code, std::string(what) + ": " + message, hint);
 }
 
-namespace {
-
-/// "12 kB", "4.2 MB": decimal units.
-std::string bytes_words(std::uint64_t bytes) {
-  constexpr std::array<const char*, 5> kUnits{"B", "kB", "MB", "GB", "TB"};
-  auto value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  while (value >= 999.5 && unit + 1 < kUnits.size()) {
-    value /= 1000;
-    ++unit;
-  }
-  std::array<char, 32> out{};
-  std::snprintf(out.data(), out.size(), unit > 0 && value < 9.95 ? "%.1f %s" : "%.0f %s", value,
-                kUnits[unit]);
-  return out.data();
-}
-
-}  // namespace
-
 std::string disk_room(std::string_view path, std::uint64_t bytes_needed) {
   std::string place(path);
   struct statvfs space{};
@@ -89,8 +71,10 @@ std::string disk_room(std::string_view path, std::uint64_t bytes_needed) {
     if (slash == std::string::npos || place.size() == 1) return "";
     place.resize(std::max<std::size_t>(slash, 1));
   }
-  return " (" + (bytes_needed > 0 ? "needed " + bytes_words(bytes_needed) + ", " : std::string()) +
-         "free " + bytes_words(std::uint64_t{space.f_bavail} * space.f_frsize) + ")";
+  return " (" +
+         (bytes_needed > 0 ? "needed " + bytes_text(static_cast<std::int64_t>(bytes_needed)) + ", "
+                           : std::string()) +
+         "free " + bytes_text(static_cast<std::int64_t>(space.f_bavail * space.f_frsize)) + ")";
 }
 
 Error errno_error(int errnum, std::string_view operation, std::string_view path,

@@ -70,9 +70,14 @@ std::string render_build_summary(const BuildSummary& summary, const Json& skippe
   const Json& counters = job["counters"];
   const std::int64_t added = count_of(counters, "ready");
   const double worked = number_of(job, "worked_s");
-  std::string line = "Ready: " + counted(summary.ready_total, "picture", "pictures");
+  const bool nothing_there = summary.ready_total == 0 && count_of(counters, "removed") == 0;
+  std::string line = nothing_there
+                         ? "No pictures to search yet"
+                         : "Ready: " + counted(summary.ready_total, "picture", "pictures");
   const std::int64_t unchanged = count_of(counters, "unchanged");
-  if (added > 0 && unchanged == 0) {
+  if (nothing_there) {
+    // What failed and what was skipped say why.
+  } else if (added > 0 && unchanged == 0) {
     line += " in " + duration_text(worked);
     if (const std::string rate = rate_text(job); !rate.empty()) line += " (" + rate + ")";
   } else {

@@ -170,20 +170,6 @@ std::string grouped(std::int64_t number) {
   return number < 0 ? "-" + digits : digits;
 }
 
-std::string bytes_text(std::int64_t bytes) {
-  constexpr std::array<const char*, 5> kUnits{"B", "kB", "MB", "GB", "TB"};
-  double value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  while (value >= 999.5 && unit + 1 < kUnits.size()) {
-    value /= 1000;
-    ++unit;
-  }
-  std::array<char, 32> out{};
-  std::snprintf(out.data(), out.size(), unit > 0 && value < 9.95 ? "%.1f %s" : "%.0f %s", value,
-                kUnits[unit]);
-  return out.data();
-}
-
 std::string duration_text(double seconds) {
   const auto whole = static_cast<std::int64_t>(std::llround(seconds));
   if (seconds < 1) return std::to_string(std::llround(seconds * 1000)) + " ms";

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/bytes_text.h"
+
 namespace similis::cli {
 
 /// Columns the text takes on a terminal: wide characters (CJK, emoji) count two, combining marks
@@ -27,8 +29,6 @@ std::string pad_left(std::string_view text, std::size_t columns);
 
 /// "8,674".
 std::string grouped(std::int64_t number);
-/// "97 MB", "1.4 GB", "812 B": decimal units, at most three digits.
-std::string bytes_text(std::int64_t bytes);
 /// "850 ms", "41 s", "1 min 52 s", "3 h 10 min", "2 d 4 h".
 std::string duration_text(double seconds);
 /// "3.9", "11", "1,250": milliseconds without a unit.

@@ -116,13 +116,15 @@ class Holders(Sharing):
         self.assertEqual(self.ask("status")["collections"][0]["counts"]["ready"], 204)
 
     def test_a_run_whose_server_is_killed_did_not_finish(self):
-        self.make_pictures(200)
         for option in ("--json", "--quiet"):
             with self.subTest(option):
+                folder = self.pictures / option.strip("-")  # each run has all its work before it when it is cut off
+                self.make_pictures(300, folder)
                 server, _, _ = self.serve()
-                process = self.start("index", self.pictures, option)
+                process = self.start("index", folder, option)
                 deadline = time.time() + 60
-                while not any(j["state"] == "running" and j["counters"]["found"] > 0 for j in self.ask("jobs")["jobs"]):
+                while not any(j["state"] == "running" and j["root"] == str(folder) and j["counters"]["found"] > 0
+                              for j in self.ask("jobs")["jobs"]):
                     self.assertLess(time.time(), deadline)
                 self.kill(server)
                 _, err = process.communicate(timeout=60)

@@ -101,6 +101,7 @@ export function createMock({ folder = null, count = 200, page = dist } = {}) {
       bytes_in_memory: 22205440,
       bytes_on_disk: 23068672,
     },
+    index_error: null,
     folders: [
       {
         path: '/srv/pictures',
@@ -389,6 +390,7 @@ export function job(over = {}) {
     state: 'running',
     root: '/srv/pictures',
     options: { hidden: false, retry_failed: false, watch: false },
+    following: false,
     worked_s: 25.1,
     rate_per_s: 214.2,
     eta_s: 15,
