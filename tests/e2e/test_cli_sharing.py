@@ -116,10 +116,10 @@ class Holders(Sharing):
         self.assertEqual(self.ask("status")["collections"][0]["counts"]["ready"], 204)
 
     def test_a_run_whose_server_is_killed_did_not_finish(self):
-        for option in ("--json", "--quiet"):
+        for first, option in ((0, "--json"), (1000, "--quiet")):
             with self.subTest(option):
                 folder = self.pictures / option.strip("-")  # each run has all its work before it when it is cut off
-                self.make_pictures(300, folder)
+                self.make_pictures(300, folder, first)
                 server, _, _ = self.serve()
                 process = self.start("index", folder, option)
                 deadline = time.time() + 60
