@@ -34,6 +34,7 @@ else
     [[ $answer =~ ^[Yy] ]] || die "Nothing was deleted."
   fi
   rm -rf -- "${found[@]}"
+  # A folder that was never made is no failure: what had to go is gone.
   rmdir --ignore-fail-on-non-empty "$cache_dir" "$data_dir" 2>/dev/null || true
   echo "Deleted."
 fi
