@@ -185,6 +185,18 @@ const states: State[] = [
     },
   },
   {
+    name: '11-less-likely-without-pictures',
+    setup: { expectStatus: [404] },
+    async reach(page, mock) {
+      await page.locator('.wall .tile').first().waitFor();
+      await page.route(/\/thumbnail/, (route) => route.fulfill({ status: 404 }));
+      await choose(page, 'beach.png', pictureOf(mock, 9));
+      await results(page);
+      await page.locator('.below .tile').last().scrollIntoViewIfNeeded();
+      await page.locator('.below .tile-open.broken').first().waitFor();
+    },
+  },
+  {
     name: '22-use-a-key',
     setup: { expectStatus: [401] },
     dims: true,
