@@ -9,6 +9,7 @@ namespace similis::bench {
 struct IngestOptions {
   int small = 2000;    // pictures of 300 x 200
   int large = 300;     // pictures of 4000 x 3000
+  int rounds = 3;      // bare costs and indexing in turn; medians are printed
   std::string folder;  // measure this folder instead of made pictures
 };
 

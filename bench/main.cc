@@ -17,6 +17,9 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   ingest_command->add_option("--large", ingest.large, "How many of 4000 x 3000")
       ->capture_default_str();
+  ingest_command->add_option("--rounds", ingest.rounds, "Rounds, of which medians are printed")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   ingest_command->add_option("--folder", ingest.folder,
                              "Measure the pictures of this folder instead");
   QueryOptions query;

@@ -326,6 +326,7 @@ void Session::on_admitted(std::unique_ptr<Exchange> exchange, bool refused) {
   policy_ = exchange_->body_policy();
   body_ = RequestBody(policy_.spool_folder);
   phase_ = Phase::body;
+  buffer_.reserve(kPartBytes);  // Beast reads no more than there is room for, 512 bytes at least
   window_bytes_ = 0;
   body_end_ =
       policy_.time_max.count() > 0 ? Clock::now() + policy_.time_max : Clock::time_point::max();
@@ -415,6 +416,7 @@ void Session::run_exchange() {
   phase_ = Phase::handling;
   disarm();
   part_ = {};
+  buffer_.shrink_to_fit();
   cancel_ = std::stop_source();
   watch_peer();
   offload([exchange = exchange_.get(), body = std::make_shared<RequestBody>(std::move(body_)),
