@@ -69,10 +69,14 @@ Response conditional(const RequestHead& head, Response response, const std::stri
   const std::uint64_t size = response.body.size();
   const RangeChoice choice = choose_range(*range, size);
   if (choice.kind == RangeKind::unsatisfiable) {
-    response.status = 416;
-    response.headers.set("Content-Range", "bytes */" + std::to_string(size));
-    response.body = {};
-  } else if (choice.kind == RangeKind::part) {
+    // Nothing of what was said about the picture holds for this answer, least of all how long it
+    // may be kept: a cache would give it to those who ask for the whole.
+    Response refused;
+    refused.status = 416;
+    refused.headers.set("Content-Range", "bytes */" + std::to_string(size));
+    return refused;
+  }
+  if (choice.kind == RangeKind::part) {
     const auto [first, last] = choice.range;
     response.status = 206;
     response.headers.set("Content-Range", "bytes " + std::to_string(first) + "-" +

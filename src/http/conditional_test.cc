@@ -52,6 +52,19 @@ TEST(Conditional, SendsRanges) {
   }
 }
 
+TEST(Conditional, ARangeBeyondTheEndIsNeverKept) {
+  RequestHead head;
+  head.headers.set("Range", "bytes=10-");
+  Response response;
+  response.headers.set("Cache-Control", "private, max-age=31536000, immutable");
+  response.headers.set("Content-Type", "image/png");
+  response.body = Bytes::of(std::string("0123456789"));
+  const auto refused = conditional(head, std::move(response), "\"e1\"");
+  EXPECT_EQ(refused.status, 416);
+  EXPECT_EQ(refused.headers.get("Cache-Control"), "");  // which the router takes for no-store
+  EXPECT_EQ(refused.headers.get("Content-Type"), "");
+}
+
 TEST(Conditional, IfRangeNeedsTheSameTag) {
   EXPECT_EQ(answer({{"Range", "bytes=0-1"}, {"If-Range", "\"e1\""}}).status, 206);
   EXPECT_EQ(answer({{"Range", "bytes=0-1"}, {"If-Range", "\"e2\""}}).status, 200);
