@@ -1,4 +1,4 @@
-import type { Failure, Job } from '../src/api/types';
+import type { Failure, IndexError, Job } from '../src/api/types';
 
 export interface MockPicture {
   id: string;
@@ -13,6 +13,7 @@ export interface Mock {
   job: Job | null;
   failures: Failure[];
   searchDelayMs: number;
+  indexError: IndexError | null;
   searchProblem: [number, string, string, string?] | null;
   key: string | null;
   command: string | null;

@@ -53,6 +53,7 @@ export function createMock({ folder = null, count = 200, page = dist } = {}) {
     job: null,
     failures: [],
     searchDelayMs: 0,
+    indexError: null, // of every collection
     searchProblem: null, // [status, code, detail, hint]
     key: null, // a credential that is asked for
     command: 'similis', // how the program is called; null: this caller may not know
@@ -95,13 +96,13 @@ export function createMock({ folder = null, count = 200, page = dist } = {}) {
       precision: 'bf16',
       calibration,
     },
-    index: {
+    index: mock.indexError ? null : {
       kind: 'flat',
       vectors: mock.collections.get(name).length,
       bytes_in_memory: 22205440,
       bytes_on_disk: 23068672,
     },
-    index_error: null,
+    index_error: mock.indexError,
     folders: [
       {
         path: '/srv/pictures',

@@ -23,6 +23,14 @@ export interface Collection {
   epoch: number;
   /// Null before the first picture.
   model: { name: string; version: string; dimensions: number; calibration: Calibration } | null;
+  /// Why nothing can be searched; null when all is well.
+  index_error: IndexError | null;
+}
+
+export interface IndexError {
+  code: string;
+  detail: string;
+  hint: string;
 }
 
 export interface Image {

@@ -79,3 +79,9 @@ export function plain(text: string): string {
 export function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
+
+/// What the server says in lower case and without an end, as a sentence of its own.
+export function sentence(text: string): string {
+  const start = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[\p{L}\p{N})"”`]$/u.test(start) ? `${start}.` : start;
+}

@@ -1,6 +1,7 @@
 import { computed, shallowReactive, shallowReadonly, watch } from 'vue';
 import { api, ApiError, ConnectionError } from '../api/client';
 import type { Calibration, Hit, Image, SearchResponse } from '../api/types';
+import { sentence } from '../logic/format';
 import { clampCutoff, countAbove } from '../logic/histogram';
 import { notAPicture, notAPictureBytes } from '../logic/media';
 import { onBack } from './connection';
@@ -238,11 +239,6 @@ function troubleOf(error: unknown): Trouble {
     };
   }
   throw error;
-}
-
-function sentence(text: string): string {
-  const start = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[\p{L}\p{N})"”]$/u.test(start) ? `${start}.` : start;
 }
 
 // ---- further pages

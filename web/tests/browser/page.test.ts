@@ -244,6 +244,13 @@ describe('indexing', () => {
       expect(await page.locator('.none code').textContent()).toBe('similis index ~/Pictures');
     }));
 
+  it('names the program in the way back in, once it is known', () =>
+    inPage({ expectStatus: [401], before: (mock) => empty(mock, './similis') }, async ({ page, mock }) => {
+      await page.getByText('./similis index ~/Pictures').waitFor();
+      mock.key = 'sim_another';
+      await page.getByText('./similis serve').waitFor();
+    }));
+
   it('fills an empty page by itself', () =>
     inPage({ before: (mock) => empty(mock, './similis') }, async ({ page, mock }) => {
       await page.getByText('./similis index ~/Pictures').waitFor();

@@ -125,6 +125,21 @@ const states: State[] = [
     },
   },
   {
+    name: '19-index-does-not-open',
+    setup: {
+      before(mock) {
+        mock.command = './similis';
+        mock.indexError = { code: 'corruption', detail: 'the manifest is damaged', hint: '' };
+      },
+    },
+    async reach(page, _mock, size) {
+      await seeText(page, 'Nothing can be searched here: the manifest is damaged.');
+      await seeText(page, './similis verify');
+      await seeText(page, size === 'phone' ? 'Choose a picture' : 'Drop a picture, paste one, or');
+      expect(await page.locator('.tile').count()).toBe(0);
+    },
+  },
+  {
     name: '20-indexing',
     setup: {
       before(mock) {

@@ -66,6 +66,9 @@ describe('the mock answers as the API is described', () => {
     check('/api/v1/collections', 'get', 200, collections.body);
     const images = await get('/api/v1/collections/pictures/images?sort=random&seed=3&limit=5');
     check('/api/v1/collections/{collection}/images', 'get', 200, images.body);
+    mock.indexError = { code: 'corruption', detail: 'the index is damaged', hint: '' };
+    check('/api/v1/collections', 'get', 200, (await get('/api/v1/collections')).body);
+    mock.indexError = null;
     const missing = await get('/api/v1/collections/nowhere/images');
     expect(missing.status).toBe(404);
     check('/api/v1/collections/{collection}/images', 'get', 404, missing.body);
