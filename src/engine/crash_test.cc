@@ -24,15 +24,22 @@ struct State {
 };
 using MaybeState = std::optional<State>;
 
+/// Nothing in the background: a seed names one order of events.
+IndexOptions one_thread_on(SimulatedStorage& storage) {
+  IndexOptions options;
+  options.background = false;
+  options.threads = 1;
+  options.storage = &storage;
+  return options;
+}
+
 class CrashRun {
  public:
-  explicit CrashRun(std::uint64_t seed) : random_(seed), storage_(seed ^ 0x5bd1e995) {
+  explicit CrashRun(std::uint64_t seed)
+      : random_(seed), storage_(seed ^ 0x5bd1e995), options_(one_thread_on(storage_)) {
     static constexpr std::uint32_t kDimensions[] = {1, 3, 17, 64, 130, 300};
     shape_.dimensions = kDimensions[random_() % std::size(kDimensions)];
     shape_.metric = static_cast<Metric>(1 + random_() % 3);
-    options_.background = false;
-    options_.threads = 1;
-    options_.storage = &storage_;
     options_.checkpoint_log_bytes = std::uint64_t{1} << (10 + random_() % 8);
     options_.segment_rows = 20 + random_() % 300;
     ids_max_ = 5 + random_() % 60;
@@ -282,6 +289,14 @@ TEST(Crash, EveryAcknowledgedWriteSurvives) {
   }
 }
 
+constexpr float kVector[] = {1, 2, 3};
+
+/// A row whose content does not matter.
+bool put(Index& index, std::uint64_t id) {
+  const Row row{id, kVector, {}};
+  return index.upsert({&row, 1}, {}).ok();
+}
+
 // Killed between the manifest's rename and the sync that makes it durable; then the power goes
 // while the next opening, which read the new manifest, has tidied up.
 TEST(Crash, OpeningMakesTheManifestDurableBeforeItRemovesWhatTheOneBeforeNeeds) {
@@ -289,17 +304,10 @@ TEST(Crash, OpeningMakesTheManifestDurableBeforeItRemovesWhatTheOneBeforeNeeds) 
   for (std::uint64_t seed = 0; seed < 400; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     SimulatedStorage storage(seed);
-    IndexOptions options;
-    options.background = false;
-    options.threads = 1;
-    options.storage = &storage;
+    const IndexOptions options = one_thread_on(storage);
     auto index = Index::create(kDirectory, {.dimensions = 3}, options);
     ASSERT_TRUE(index.ok());
-    const std::vector<float> vector{1, 2, 3};
-    for (std::uint64_t id = 1; id <= 5; ++id) {
-      const Row row{id, vector, {}};
-      ASSERT_TRUE((*index)->upsert({&row, 1}, {}).ok());
-    }
+    for (std::uint64_t id = 1; id <= 5; ++id) ASSERT_TRUE(put(**index, id));
     // Somewhere in the checkpoint; with some seeds right behind the rename.
     storage.schedule(SimulatedStorage::Fault::power, seed % 20);
     if (!(*index)->checkpoint().ok()) ++published;
@@ -322,17 +330,12 @@ TEST(Crash, ABatchIsThereWholeOrNotAtAll) {
   for (std::uint64_t seed = 0; seed < 400; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     SimulatedStorage storage(seed);
-    IndexOptions options;
-    options.background = false;
-    options.threads = 1;
-    options.storage = &storage;
+    const IndexOptions options = one_thread_on(storage);
     auto index = Index::create(kDirectory, {.dimensions = 3}, options);
     ASSERT_TRUE(index.ok());
-    const std::vector<float> vector{1, 2, 3};
-    const Row before{kRows + 1, vector, {}};
-    ASSERT_TRUE((*index)->upsert({&before, 1}, {}).ok());
+    ASSERT_TRUE(put(**index, kRows + 1));
     std::vector<Row> rows;
-    for (std::uint64_t id = 1; id <= kRows; ++id) rows.push_back({id, vector, {}});
+    for (std::uint64_t id = 1; id <= kRows; ++id) rows.push_back({id, kVector, {}});
     storage.schedule(SimulatedStorage::Fault::power, seed % 2);  // in the append, or in the sync
     ASSERT_FALSE((*index)->upsert(rows, {}).ok());
     index = Error();
@@ -348,8 +351,7 @@ TEST(Crash, ABatchIsThereWholeOrNotAtAll) {
       ASSERT_TRUE(found == 1 || found == 1 + kRows) << found;
       if (!again) ++(found == 1 ? absent : whole);
       // What was cut off leaves no trace: the next write stands behind a whole log.
-      const Row after{kRows + 1, vector, {}};
-      ASSERT_TRUE((*index)->upsert({&after, 1}, {}).ok());
+      ASSERT_TRUE(put(**index, kRows + 1));
       ASSERT_TRUE((*index)->verify({})->empty());
       index = Error();
     }

@@ -9,9 +9,10 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/read.hpp>
-#include <ctime>
 #include <future>
 #include <limits>
+
+#include "http/answer_head.h"
 
 namespace similis::http {
 
@@ -23,66 +24,7 @@ constexpr std::chrono::milliseconds kLinger{2'000};
 /// How long a stream waits for its job before it looks whether a heartbeat is due.
 constexpr std::chrono::milliseconds kStreamPatience{1'000};
 
-/// "Sun, 06 Nov 1994 08:49:37 GMT"
-std::string http_date() {
-  const std::time_t now = std::time(nullptr);
-  std::tm utc{};
-  gmtime_r(&now, &utc);
-  std::array<char, 40> text;
-  const std::size_t length =
-      std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &utc);
-  return std::string(text.data(), length);
-}
-
-/// A field's value without the control characters that would end it early.
-std::string field_value(std::string_view value) {
-  std::string out;
-  for (char c : value)
-    if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7F) out += c;
-  return out;
-}
-
-bool has_no_body(int status) {
-  return status < 200 || status == 204 || status == 304;
-}
-
 }  // namespace
-
-// ---- streams
-
-bool StreamThreads::has_room() {
-  std::lock_guard lock(mutex_);
-  tasks_.remove_if([](const Task& task) { return task.done.load(); });
-  return !stopping_ && tasks_.size() < max_;
-}
-
-bool StreamThreads::start(std::function<void(std::stop_token)> work) {
-  // Only the I/O thread adds, so that what had room still has it.
-  if (!has_room()) return false;
-  std::lock_guard lock(mutex_);
-  Task& task = tasks_.emplace_back();
-  task.thread = std::jthread([&task, work = std::move(work)](const std::stop_token& stop) {
-    work(stop);
-    task.done = true;
-  });
-  return true;
-}
-
-void StreamThreads::request_stop() {
-  std::lock_guard lock(mutex_);
-  stopping_ = true;
-  for (Task& task : tasks_) task.thread.request_stop();
-}
-
-void StreamThreads::stop() {
-  request_stop();
-  std::list<Task> tasks;
-  {
-    std::lock_guard lock(mutex_);
-    tasks.swap(tasks_);
-  }
-  tasks.clear();  // joins
-}
 
 // ---- a connection's life
 
@@ -455,17 +397,8 @@ void Session::respond(Response response) {
   }
   response_ = std::move(response);
   keep_alive_ = keep_alive_ && !response_.stream && !shared_.stopping;
-  const bool bodiless = has_no_body(response_.status);
-  send_body_ = !is_head_ && !bodiless && !response_.stream;
-  head_text_ = "HTTP/1.1 " + std::to_string(response_.status) + " " +
-               std::string(reason_phrase(response_.status)) + "\r\nDate: " + http_date() + "\r\n";
-  for (const auto& [name, value] : response_.headers) {
-    head_text_ += name + ": " + field_value(value) + "\r\n";
-  }
-  if (!bodiless && !response_.stream) {
-    head_text_ += "Content-Length: " + std::to_string(response_.body.size()) + "\r\n";
-  }
-  head_text_ += keep_alive_ ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
+  send_body_ = !is_head_ && may_have_body(response_.status) && !response_.stream;
+  head_text_ = head_of(response_, keep_alive_);
   head_sent_ = 0;
   body_sent_ = 0;
   file_part_ = {};

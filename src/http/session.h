@@ -10,19 +10,18 @@
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <condition_variable>
-#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
-#include <thread>
 #include <unordered_set>
 #include <vector>
 
 #include "http/handler_pool.h"
 #include "http/message.h"
 #include "http/server.h"
+#include "http/stream_threads.h"
 
 namespace similis::http {
 
@@ -30,29 +29,6 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 
 class Session;
-
-/// The threads of event streams.
-class StreamThreads {
- public:
-  explicit StreamThreads(std::size_t max) : max_(max) {}
-  ~StreamThreads() { stop(); }
-  /// False when there are as many as may be.
-  bool start(std::function<void(std::stop_token)> work);
-  [[nodiscard]] bool has_room();
-  void request_stop();
-  /// Ends and joins all.
-  void stop();
-
- private:
-  struct Task {
-    std::atomic<bool> done{false};
-    std::jthread thread;
-  };
-  const std::size_t max_;
-  std::mutex mutex_;
-  std::list<Task> tasks_;
-  bool stopping_ = false;
-};
 
 /// What the sessions of a server share. Everything but the atomics belongs to the I/O thread.
 struct Shared {
