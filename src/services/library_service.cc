@@ -51,16 +51,17 @@ struct LibraryService::Impl {
 
   /// A small picture of the stored one, made now.
   Result<std::vector<std::byte>> render(const Context& ctx, const ImageRow& row, Rendering wanted) {
-    ASSIGN_OR_RETURN(const auto bytes, read_stored_file(ctx, ports, row));
+    // The worker reads it, through the descriptor that was found to lie where it may.
+    ASSIGN_OR_RETURN(const StoredFile stored, open_stored_file(ctx, ports, row));
     DecodeJob job;
-    job.source = std::span<const std::byte>(bytes);
+    job.source = &stored.file;
     job.name = row.name;
     job.request.thumbnail = wanted.thumbnail;
     job.request.preview_width_px = wanted.preview_width_px;
     ASSIGN_OR_RETURN(auto outcome, ports.decoder.decode(ctx, job));
     ASSIGN_OR_RETURN(auto picture, picture_or_error(std::move(outcome)));
     auto& made = wanted.thumbnail ? picture.thumbnail : picture.preview;
-    if (!made) return bytes;  // the file serves as its own thumbnail
+    if (!made) return read_all(stored, row);  // the file serves as its own thumbnail
     return std::move(made->bytes);
   }
 

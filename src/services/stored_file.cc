@@ -55,12 +55,16 @@ Result<StoredFile> open_stored_file(const Context& ctx, const Ports& ports, cons
   return out;
 }
 
-Result<std::vector<std::byte>> read_stored_file(const Context& ctx, const Ports& ports,
-                                                const ImageRow& row) {
-  ASSIGN_OR_RETURN(const StoredFile stored, open_stored_file(ctx, ports, row));
+Result<std::vector<std::byte>> read_all(const StoredFile& stored, const ImageRow& row) {
   std::vector<std::byte> bytes(static_cast<std::size_t>(stored.size_bytes));
   TRY(pread_exact(stored.file.fd(), bytes, 0, row.path()));
   return bytes;
+}
+
+Result<std::vector<std::byte>> read_stored_file(const Context& ctx, const Ports& ports,
+                                                const ImageRow& row) {
+  ASSIGN_OR_RETURN(const StoredFile stored, open_stored_file(ctx, ports, row));
+  return read_all(stored, row);
 }
 
 std::string media_type_of(std::string_view format) {

@@ -29,7 +29,10 @@ Result<OpenedFile> open_in_roots(const Context& ctx, const Ports& ports, Collect
 /// since it was indexed; too_large above limits.file_bytes_max.
 Result<StoredFile> open_stored_file(const Context& ctx, const Ports& ports, const ImageRow& row);
 
-/// Its bytes.
+/// All bytes of what open_stored_file() gave for the row.
+Result<std::vector<std::byte>> read_all(const StoredFile& stored, const ImageRow& row);
+
+/// Both at once.
 Result<std::vector<std::byte>> read_stored_file(const Context& ctx, const Ports& ports,
                                                 const ImageRow& row);
 

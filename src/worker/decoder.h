@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/result.h"
 #include "core/context.h"
 #include "vision/picture.h"
@@ -16,8 +17,10 @@ namespace similis {
 
 /// One file, or bytes in memory, and what is wanted of it.
 struct DecodeJob {
-  /// A path is opened for reading only. Bytes are borrowed for the length of the call.
-  std::variant<std::filesystem::path, std::span<const std::byte>> source;
+  /// A path is opened for reading only. An open file, for callers that had to look where it lies,
+  /// is read from its begin on, wherever its offset is. It and bytes are borrowed for the length of
+  /// the call.
+  std::variant<std::filesystem::path, std::span<const std::byte>, const File*> source;
   /// The file's name, for its extension (see sniff()). May be empty; a path needs none.
   std::string name;
   DecodeRequest request;

@@ -51,37 +51,46 @@ std::string seconds_text(std::chrono::milliseconds time) {
 
 // The input of a job as a descriptor, with its length.
 struct Input {
-  File file;
+  File own;  // what was opened for this job
+  int fd = -1;
   std::uint64_t bytes = 0;
   Sniffed type;
 };
 
-Result<Input> open_input(const std::filesystem::path& path, std::string_view name) {
+Result<Input> input_of(const File& file, std::string_view name) {
   Input input;
-  // O_NONBLOCK: a FIFO would else wait for its writer.
-  ASSIGN_OR_RETURN(input.file, File::open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
+  input.fd = file.fd();
   struct stat info{};
-  if (::fstat(input.file.fd(), &info) != 0) return errno_error(errno, "stat", path.native());
+  if (::fstat(input.fd, &info) != 0) return errno_error(errno, "stat", std::string(name));
   if (!S_ISREG(info.st_mode))
     return Error(ErrorCode::unsupported_media, "that is not a regular file");
   input.bytes = static_cast<std::uint64_t>(info.st_size);
   std::byte head[kSniffBytes];
   ssize_t n = -1;
-  do n = ::pread(input.file.fd(), head, sizeof head, 0);
+  do n = ::pread(input.fd, head, sizeof head, 0);
   while (n < 0 && errno == EINTR);
-  if (n < 0) return errno_error(errno, "read", path.native());
+  if (n < 0) return errno_error(errno, "read", std::string(name));
   input.type = sniff(std::span<const std::byte>(head, static_cast<std::size_t>(n)), name);
   return input;
 }
 
-Result<Input> open_input(std::span<const std::byte> bytes, std::string_view name) {
+Result<Input> input_of(const std::filesystem::path& path, std::string_view name) {
+  // O_NONBLOCK: a FIFO would else wait for its writer.
+  ASSIGN_OR_RETURN(File file, File::open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
+  ASSIGN_OR_RETURN(Input input, input_of(file, name));
+  input.own = std::move(file);
+  return input;
+}
+
+Result<Input> input_of(std::span<const std::byte> bytes, std::string_view name) {
   Input input;
   input.bytes = bytes.size();
   input.type = sniff(bytes, name);
   if (input.type.kind != SniffKind::picture) return input;  // nobody will read it
-  input.file.reset(::memfd_create("similis-picture", MFD_CLOEXEC));
-  if (!input.file.is_open()) return errno_error(errno, "make", "shared memory for a picture");
-  TRY(write_all(input.file.fd(), bytes, "shared memory"));
+  input.own.reset(::memfd_create("similis-picture", MFD_CLOEXEC));
+  input.fd = input.own.fd();
+  if (!input.own.is_open()) return errno_error(errno, "make", "shared memory for a picture");
+  TRY(write_all(input.fd, bytes, "shared memory"));
   return input;
 }
 
@@ -394,7 +403,7 @@ Result<DecodeOutcome> WorkerPool::Impl::run(const Context& ctx, const DecodeJob&
       if (ready.error().code != ErrorCode::unavailable) return ready.error();
       continue;
     }
-    if (!lease.process->send_job(bytes, input.file.fd())) {
+    if (!lease.process->send_job(bytes, input.fd)) {
       retire(std::move(lease), true);
       continue;
     }
@@ -436,10 +445,12 @@ Result<DecodeOutcome> WorkerPool::Impl::decode(const Context& ctx, const DecodeJ
   TRY(ctx.check());
   TRY(check_request(job.request));
   const auto* path = std::get_if<std::filesystem::path>(&job.source);
+  const auto* open = std::get_if<const File*>(&job.source);
   const std::string name =
       !job.name.empty() || path == nullptr ? job.name : path->filename().native();
-  auto input = path != nullptr ? open_input(*path, name)
-                               : open_input(std::get<std::span<const std::byte>>(job.source), name);
+  auto input = path != nullptr   ? input_of(*path, name)
+               : open != nullptr ? input_of(**open, name)
+                                 : input_of(std::get<std::span<const std::byte>>(job.source), name);
   if (!input.ok()) return DecodeOutcome(std::move(input).error());
   if (input->type.kind == SniffKind::other) return DecodeOutcome(SkippedFile{input->type});
   if (input->type.kind != SniffKind::picture)

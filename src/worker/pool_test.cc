@@ -143,6 +143,16 @@ TEST(WorkerPool, DecodesBytesAndFiles) {
   ASSERT_TRUE(is_picture(from_file));
   EXPECT_EQ(std::get<DecodedPicture>(*from_file).tensors[0].pixels, picture.tensors[0].pixels);
   EXPECT_EQ(std::get<DecodedPicture>(*from_file).content_hash, picture.content_hash);
+
+  const auto open = File::open(path, O_RDONLY);
+  ASSERT_TRUE(open.ok());
+  ASSERT_EQ(::lseek(open->fd(), 100, SEEK_SET), 100);
+  for (int i = 0; i < 2; ++i) {  // it is the caller's, and stays open
+    auto from_open = (*pool)->decode({}, {&*open, "similis_pool.jpg", everything()});
+    ASSERT_TRUE(is_picture(from_open));
+    EXPECT_EQ(std::get<DecodedPicture>(*from_open).content_hash, picture.content_hash);
+  }
+  EXPECT_EQ(::lseek(open->fd(), 0, SEEK_CUR), 100);
   std::filesystem::remove(path);
 }
 

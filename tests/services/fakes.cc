@@ -1,6 +1,7 @@
 #include "services/fakes.h"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -313,7 +314,15 @@ std::size_t MemoryBlobStore::count(BlobKind kind) const {
 }
 
 Result<DecodeOutcome> FakeDecoder::decode(const Context& ctx, const DecodeJob& job) {
-  const auto bytes = std::get<std::span<const std::byte>>(job.source);
+  std::vector<std::byte> read;
+  if (const auto* open = std::get_if<const File*>(&job.source)) {
+    struct stat info{};
+    if (::fstat((*open)->fd(), &info) != 0) return errno_error(errno, "stat", job.name);
+    read.resize(static_cast<std::size_t>(info.st_size));
+    TRY(pread_exact((*open)->fd(), read, 0, job.name));
+  }
+  const auto* given = std::get_if<std::span<const std::byte>>(&job.source);
+  const std::span<const std::byte> bytes = given ? *given : std::span<const std::byte>(read);
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (delay_ms > 0) std::this_thread::sleep_for(std::chrono::milliseconds(delay_ms.load()));
   TRY(ctx.check());
