@@ -122,6 +122,8 @@ class Exchange {
   virtual ~Exchange() = default;
   /// Set when the request is refused: the body need not be read.
   [[nodiscard]] virtual bool refused() const = 0;
+  /// The request showed a good credential, or needed none to be the owner's.
+  [[nodiscard]] virtual bool authorised() const = 0;
   [[nodiscard]] virtual BodyPolicy body_policy() const = 0;
   /// The answer; once. `cancel` is requested when nobody waits for it any more.
   virtual Response run(RequestBody body, std::stop_token cancel) = 0;

@@ -132,6 +132,9 @@ class RouterExchange : public Exchange {
   }
 
   [[nodiscard]] bool refused() const override { return refusal_.has_value(); }
+  [[nodiscard]] bool authorised() const override {
+    return call_.principal.kind != Principal::Kind::nobody;
+  }
 
   [[nodiscard]] BodyPolicy body_policy() const override {
     const RouterOptions& options = deps_.options;

@@ -87,6 +87,9 @@ struct Server::Impl {
   void accept(Acceptor& acceptor, Via via);
   template <typename Connection>
   void begin(Connection connection, Via via);
+  /// Closes the TCP connection that has waited longest of those whose peer never showed a
+  /// credential; false when there is none. So nobody locks others out by connecting and waiting.
+  bool make_room();
   /// Runs `action` on the I/O thread for each session there is.
   void for_each_session(void (Session::*action)());
   [[nodiscard]] std::size_t connections() const { return shared.tcp_count + shared.unix_count; }
@@ -189,7 +192,7 @@ void Server::Impl::begin(Connection connection, Via via) {
   }
   const bool full = via == Via::tcp ? shared.tcp_count >= limits.connections_max
                                     : shared.unix_count >= limits.unix_connections_max;
-  if (full) {
+  if (full && !(via == Via::tcp && make_room())) {
     constexpr std::string_view kBusy =
         "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
         "Connection: close\r\n\r\n";
@@ -198,6 +201,17 @@ void Server::Impl::begin(Connection connection, Via via) {
     return;
   }
   std::make_shared<Session>(shared, Session::Socket(std::move(connection)), via)->start();
+}
+
+bool Server::Impl::make_room() {
+  Session* oldest = nullptr;
+  for (Session* session : shared.sessions) {
+    if (session->via() != Via::tcp || !session->may_give_way()) continue;
+    if (!oldest || session->waiting_since() < oldest->waiting_since()) oldest = session;
+  }
+  if (!oldest) return false;
+  oldest->close();  // it goes, and its place is counted free, once what it waited for is cancelled
+  return true;
 }
 
 void Server::Impl::for_each_session(void (Session::*action)()) {

@@ -28,7 +28,7 @@ bool is_loopback(std::string_view host);
 
 struct ServerLimits {
   std::uint32_t header_bytes_max = 16 << 10;
-  std::size_t connections_max = 256;             // over TCP
+  std::size_t connections_max = 256;             // over TCP; see Exchange::authorised()
   std::size_t unix_connections_max = 64;         // apart, so that nobody locks the owner out
   std::size_t streams_max = 64;                  // event streams at once
   std::uint64_t body_memory_max = 512ULL << 20;  // of all bodies that are held in memory

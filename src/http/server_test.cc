@@ -51,6 +51,9 @@ class TestHandler : public RequestHandler {
    public:
     TestExchange(TestHandler& owner, RequestHead head) : owner_(owner), head_(std::move(head)) {}
     [[nodiscard]] bool refused() const override { return head_.target == "/refused"; }
+    [[nodiscard]] bool authorised() const override {
+      return !head_.target.starts_with("/open") && !refused();
+    }
     [[nodiscard]] BodyPolicy body_policy() const override {
       return {owner_.bytes_max, owner_.spool, "limits.test", owner_.time_max};
     }
@@ -67,7 +70,7 @@ class TestHandler : public RequestHandler {
           std::this_thread::sleep_for(20ms);
         if (cancel.stop_requested()) ++owner_.cancelled;
         response.body = Bytes::of(std::string("done"));
-      } else if (head_.target == "/held") {
+      } else if (head_.target == "/held" || head_.target == "/open-held") {
         while (!owner_.release && !cancel.stop_requested()) std::this_thread::sleep_for(5ms);
         response.body = Bytes::of(std::string("done"));
       } else if (head_.target == "/big") {
@@ -375,6 +378,52 @@ TEST_F(ServerTest, LimitsConnections) {
   TestClient owner(options.unix_socket);
   owner.send("GET / HTTP/1.1\r\n\r\n");
   EXPECT_EQ(owner.reply().field("X-Via"), "unix");
+}
+
+TEST_F(ServerTest, WhoShowsNoCredentialGivesWayWhenAllPlacesAreTaken) {
+  options.limits.connections_max = 6;
+  start();
+  const auto ask = [](TestClient& c, const std::string& path) {
+    c.send("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n");
+    return c.reply().status;
+  };
+  // Places are taken in order: each is there before the next one comes.
+  const auto taken = [this](std::size_t places) {
+    wait_until([&] { return server->connections() == places; });
+  };
+  auto known = client();
+  EXPECT_EQ(ask(known, "/"), 200);
+  auto silent = client();
+  taken(2);
+  auto slow_head = client();
+  slow_head.send("GET / HT");
+  taken(3);
+  auto stranger = client();  // an answer without a credential is no way to a lasting place
+  EXPECT_EQ(ask(stranger, "/open"), 200);
+  auto slow_body = client();
+  slow_body.send(
+      "POST /open HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_TRUE(slow_body.read_until("100 Continue\r\n\r\n"));
+  slow_body.send("ab");
+  auto at_work = client();
+  at_work.send("GET /open-held HTTP/1.1\r\nHost: x\r\n\r\n");
+  wait_until([&] { return handler.handled == 3; });
+
+  // Each newcomer is served, and the one that waited longest is gone.
+  std::vector<TestClient> newcomers;
+  for (TestClient* oldest : {&silent, &slow_head, &stranger, &slow_body}) {
+    newcomers.push_back(client());
+    EXPECT_EQ(ask(newcomers.back(), "/"), 200);
+    EXPECT_EQ(oldest->read_all(), "");
+  }
+  taken(6);
+  // Those that are known or being served stay.
+  auto late = client();
+  EXPECT_EQ(late.reply().status, 503);
+  handler.release = true;
+  EXPECT_EQ(at_work.reply().status, 200);
+  EXPECT_EQ(ask(known, "/"), 200);
+  for (TestClient& newcomer : newcomers) EXPECT_EQ(ask(newcomer, "/"), 200);
 }
 
 TEST_F(ServerTest, UnixSocketIsTheOwnersAlone) {

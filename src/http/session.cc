@@ -58,6 +58,11 @@ void Session::abort() {
   close();
 }
 
+bool Session::may_give_way() const {
+  const bool is_served = phase_ == Phase::handling || phase_ == Phase::streaming;
+  return !authorised_ && !is_served && phase_ != Phase::closed;
+}
+
 void Session::close() {
   if (phase_ == Phase::closed) return;
   phase_ = Phase::closed;
@@ -146,6 +151,7 @@ void Session::offload(Work work, Then then) {
 void Session::read_first_byte() {
   if (shared_.stopping) return close();
   phase_ = Phase::idle;
+  waiting_since_ = Clock::now();
   if (buffer_.size() > 0) return read_head();  // the next request came along with the last
   arm(first_request_ ? shared_.limits.header_timeout : shared_.limits.idle_timeout);
   socket_.async_wait(Socket::wait_read,
@@ -233,35 +239,40 @@ void Session::dispatch_without_body() {
   disarm();
   cancel_ = std::stop_source();
   watch_peer();
+  struct Answered {
+    Response response;
+    bool authorised;
+  };
   offload(
       [&handler = shared_.handler, head = make_head(), cancel = cancel_.get_token()]() mutable {
-        return handler.open(std::move(head))->run({}, cancel);
+        const auto exchange = handler.open(std::move(head));
+        const bool authorised = exchange->authorised();
+        return Answered{exchange->run({}, cancel), authorised};
       },
-      [](Session& self, Response response) { self.respond(std::move(response)); });
+      [](Session& self, Answered answered) {
+        self.authorised_ = self.authorised_ || answered.authorised;
+        self.respond(std::move(answered.response));
+      });
 }
 
 void Session::dispatch_admission() {
   phase_ = Phase::handling;
   disarm();
-  struct Admitted {
-    std::unique_ptr<Exchange> exchange;
-    bool refused;
-  };
   offload(
       [&handler = shared_.handler, head = make_head()]() mutable {
         auto exchange = handler.open(std::move(head));
         const bool refused = exchange->refused();
-        return Admitted{std::move(exchange), refused};
+        const bool authorised = exchange->authorised();
+        return Admitted{std::move(exchange), refused, authorised};
       },
-      [](Session& self, Admitted admitted) {
-        self.on_admitted(std::move(admitted.exchange), admitted.refused);
-      });
+      [](Session& self, Admitted admitted) { self.on_admitted(std::move(admitted)); });
 }
 
-void Session::on_admitted(std::unique_ptr<Exchange> exchange, bool refused) {
+void Session::on_admitted(Admitted admitted) {
   if (phase_ == Phase::closed) return;
-  exchange_ = std::move(exchange);
-  if (refused) {
+  exchange_ = std::move(admitted.exchange);
+  authorised_ = authorised_ || admitted.authorised;
+  if (admitted.refused) {
     keep_alive_ = false;
     return respond(exchange_->run({}, {}));
   }
@@ -339,10 +350,10 @@ void Session::store_body_part(std::size_t bytes) {
   }
   // Disks are slow at times: never on the thread that moves everybody's bytes.
   offload([this, bytes] { return body_.append(std::span(part_).first(bytes)); },
-          [](Session& self, Status stored) { self.on_body_stored(std::move(stored)); });
+          [](Session& self, const Status& stored) { self.on_body_stored(stored); });
 }
 
-void Session::on_body_stored(Status stored) {
+void Session::on_body_stored(const Status& stored) {
   if (phase_ != Phase::body) return;
   if (!stored.ok()) return fail_body(stored.error(), 0);
   if (parser_->is_done()) return run_exchange();

@@ -70,6 +70,14 @@ class Session : public std::enable_shared_from_this<Session> {
   void wind_down();
   /// The grace is over: cancels the handler and closes.
   void abort();
+  [[nodiscard]] Via via() const { return via_; }
+  /// It waits for its peer, who never showed a credential: another one may have its place.
+  [[nodiscard]] bool may_give_way() const;
+  /// When the connection was made, or its last request was answered.
+  [[nodiscard]] std::chrono::steady_clock::time_point waiting_since() const {
+    return waiting_since_;
+  }
+  void close();
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -91,11 +99,16 @@ class Session : public std::enable_shared_from_this<Session> {
   void on_head(const beast::error_code& failed);
   void dispatch_without_body();
   void dispatch_admission();
-  void on_admitted(std::unique_ptr<Exchange> exchange, bool refused);
+  struct Admitted {
+    std::unique_ptr<Exchange> exchange;
+    bool refused;
+    bool authorised;
+  };
+  void on_admitted(Admitted admitted);
   void read_body();
   void on_body_part(const beast::error_code& failed);
   void store_body_part(std::size_t bytes);
-  void on_body_stored(Status stored);
+  void on_body_stored(const Status& stored);
   void fail_body(const Error& error, int status);
   void run_exchange();
   void watch_peer();
@@ -108,7 +121,6 @@ class Session : public std::enable_shared_from_this<Session> {
   void pump_stream(const std::stop_token& stop);
   void linger();
   void discard();
-  void close();
 
   RequestHead make_head();
   /// The peer has closed (or shut down) its side.
@@ -129,7 +141,9 @@ class Session : public std::enable_shared_from_this<Session> {
   asio::steady_timer timer_;
   Clock::time_point deadline_ = Clock::time_point::max();
   Phase phase_ = Phase::idle;
+  Clock::time_point waiting_since_ = Clock::now();
   bool first_request_ = true;
+  bool authorised_ = false;  // a request of this connection was
 
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;

@@ -301,6 +301,26 @@ TEST_F(ApiTest, OpenApiNamesEveryOperation) {
   EXPECT_EQ(described, served);
 }
 
+TEST_F(AccessTest, OnlyAGoodCredentialMakesAConnectionOnesOwn) {
+  const auto authorised = [this](const std::string& target, const std::string& credential,
+                                 http::Via via = http::Via::tcp) {
+    http::RequestHead head;
+    head.method = "GET";
+    head.target = target;
+    head.headers = {{"Host", "127.0.0.1:8420"}};
+    if (!credential.empty()) head.headers.add("Authorization", "Bearer " + credential);
+    head.via = via;
+    return router_->open(head)->authorised();
+  };
+  EXPECT_TRUE(authorised("/api/v1/jobs", kToken));
+  EXPECT_TRUE(authorised("/api/v1/keys", kToken));  // known, if not allowed
+  EXPECT_TRUE(authorised("/api/v1/jobs", "", http::Via::unix_socket));
+  EXPECT_FALSE(authorised("/api/v1/jobs", ""));
+  EXPECT_FALSE(authorised("/api/v1/jobs", "wrong"));
+  EXPECT_FALSE(authorised("/", ""));
+  EXPECT_FALSE(authorised("/healthz", kToken));  // nobody looked
+}
+
 TEST_F(AccessTest, WithoutACredentialLittleIsTaken) {
   for (const auto& [method, target] : {std::pair{"POST", "/api/v1/session"},
                                        std::pair{"GET", "/healthz"}, std::pair{"GET", "/"}}) {
