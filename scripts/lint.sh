@@ -8,7 +8,9 @@ mkdir -p build/logs
 if run-clang-tidy-19 -quiet -p build/dev -j "$(nproc)" -extra-arg=-Wno-unknown-warning-option -extra-arg=-Wno-deprecated-declarations \
   -extra-arg=-Wno-missing-field-initializers \
   "${1:-/src/.*(?<!_test)(?<!_bench)\.cc$}" >"$log" 2>&1; then
-  echo "lint: nothing found in $(grep -c '^\[' "$log") files"
+  files=$(grep -c '^\[' "$log") || true
+  echo "lint: nothing found in $files files"
+  [ "$files" -gt 0 ]
 else
   grep -E '(warning|error):' "$log" | sort -u
   echo "lint: the whole log is $log" >&2

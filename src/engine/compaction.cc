@@ -48,7 +48,7 @@ IndexImpl::Inputs IndexImpl::choose_due() const {
 }
 
 IndexImpl::Inputs IndexImpl::choose_any() const {
-  const auto pair = two_smallest(segments);
+  auto pair = two_smallest(segments);
   if (pair.size() == 2 &&
       std::uint64_t{live_rows(*pair[0])} + live_rows(*pair[1]) <= options.segment_rows)
     return pair;

@@ -77,7 +77,7 @@ struct IndexImpl {
   Status recover(const Manifest& manifest);
   Status load_segment(const Manifest::Segment& record);
   static Result<std::uint64_t> largest_id(Storage& storage, const std::filesystem::path& directory);
-  Status replay_logs(const Manifest& manifest, std::vector<std::uint64_t> files);
+  Status replay_logs(const Manifest& manifest, const std::vector<std::uint64_t>& files);
   Status replay(const WalRecord& record);  // (commit, map_mutex)
   Status rescue_tail(const std::string& name, std::uint64_t offset, std::uint64_t end,
                      std::uint64_t first_lsn);

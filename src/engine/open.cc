@@ -136,7 +136,7 @@ Status IndexImpl::recover(const Manifest& manifest) {
   map.reserve(rows);
   for (const auto& segment : manifest.segments) TRY(load_segment(segment));
   if (segments.empty() || segments.back()->sealed()) segments.push_back(make_segment());
-  TRY(replay_logs(manifest, std::move(log_files)));
+  TRY(replay_logs(manifest, log_files));
 
   budget_tables();
   if (budget->tables() > budget->limit()) {
@@ -238,7 +238,7 @@ Result<std::uint64_t> IndexImpl::largest_id(Storage& storage,
   return largest;
 }
 
-Status IndexImpl::replay_logs(const Manifest& manifest, std::vector<std::uint64_t> files) {
+Status IndexImpl::replay_logs(const Manifest& manifest, const std::vector<std::uint64_t>& files) {
   std::vector<WalReader> readers;
   for (const std::uint64_t file : files) {
     ASSIGN_OR_RETURN(auto reader, WalReader::open(storage, directory / wal_name(file), uuid,

@@ -81,7 +81,7 @@ class UploadCollector {
  public:
   UploadCollector(Deps& deps, Call& call) : deps_(deps), call_(call) {}
 
-  Status begin(PartHead head) {
+  Status begin(const PartHead& head) {
     if (head.name != "file") {
       return Error(
           ErrorCode::invalid_argument,
@@ -219,7 +219,7 @@ Result<Response> upload_images(Deps& deps, Call& call) {
                    multipart_boundary(call.head.headers.get("Content-Type")));
   UploadCollector collector(deps, call);
   TRY(parse_multipart(call.body, boundary,
-                      {[&](PartHead head) { return collector.begin(std::move(head)); },
+                      {[&](const PartHead& head) { return collector.begin(head); },
                        [&](std::span<const std::byte> data) { return collector.data(data); },
                        [&]() { return collector.end(); }}));
   TRY(collector.flush());
