@@ -115,7 +115,176 @@ void to_float(const std::uint16_t* in, std::size_t count, float* out) {
   for (; i < count; ++i) out[i] = _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(in[i])));
 }
 
-constexpr Kernels kTable{"avx2", pairs<false>, pairs<true>, to_half, to_float};
+/// Four rows at a time, so that `out` is read and written once for four.
+void add_rows(const std::uint16_t* const* rows, std::size_t row_count, const float* weights,
+              std::size_t dimensions, float* out) {
+  std::size_t r = 0;
+  for (; r + 4 <= row_count; r += 4) {
+    const __m256 w0 = _mm256_set1_ps(weights[r]), w1 = _mm256_set1_ps(weights[r + 1]);
+    const __m256 w2 = _mm256_set1_ps(weights[r + 2]), w3 = _mm256_set1_ps(weights[r + 3]);
+    std::size_t d = 0;
+    for (; d + 8 <= dimensions; d += 8) {
+      __m256 a = _mm256_fmadd_ps(w0, load_row(rows[r] + d), _mm256_loadu_ps(out + d));
+      __m256 b = _mm256_mul_ps(w1, load_row(rows[r + 1] + d));
+      a = _mm256_fmadd_ps(w2, load_row(rows[r + 2] + d), a);
+      b = _mm256_fmadd_ps(w3, load_row(rows[r + 3] + d), b);
+      _mm256_storeu_ps(out + d, _mm256_add_ps(a, b));
+    }
+    for (; d < dimensions; ++d)
+      for (std::size_t i = r; i < r + 4; ++i)
+        out[d] += weights[i] * _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(rows[i][d])));
+  }
+  for (; r < row_count; ++r) {
+    const __m256 w = _mm256_set1_ps(weights[r]);
+    std::size_t d = 0;
+    for (; d + 8 <= dimensions; d += 8)
+      _mm256_storeu_ps(out + d,
+                       _mm256_fmadd_ps(w, load_row(rows[r] + d), _mm256_loadu_ps(out + d)));
+    for (; d < dimensions; ++d)
+      out[d] += weights[r] * _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(rows[r][d])));
+  }
+}
+
+/// The three smallest steps, within each run of eight.
+inline __m256 hadamard8(__m256 v) {
+  const __m256 odd = _mm256_set_ps(-0.0F, 0, -0.0F, 0, -0.0F, 0, -0.0F, 0);
+  const __m256 odd2 = _mm256_set_ps(-0.0F, -0.0F, 0, 0, -0.0F, -0.0F, 0, 0);
+  const __m256 odd4 = _mm256_set_ps(-0.0F, -0.0F, -0.0F, -0.0F, 0, 0, 0, 0);
+  v = _mm256_add_ps(_mm256_permute_ps(v, 0xb1), _mm256_xor_ps(v, odd));
+  v = _mm256_add_ps(_mm256_permute_ps(v, 0x4e), _mm256_xor_ps(v, odd2));
+  return _mm256_add_ps(_mm256_permute2f128_ps(v, v, 1), _mm256_xor_ps(v, odd4));
+}
+
+void hadamard(float* values, std::size_t size) {
+  if (size < 8) return kScalarKernels->hadamard(values, size);
+  for (std::size_t i = 0; i < size; i += 8)
+    _mm256_storeu_ps(values + i, hadamard8(_mm256_loadu_ps(values + i)));
+  std::size_t half = 8;
+  for (; half * 4 <= size; half *= 4) {  // two steps in one pass
+    for (std::size_t at = 0; at < size; at += 4 * half) {
+      for (std::size_t i = at; i < at + half; i += 8) {
+        const __m256 a = _mm256_loadu_ps(values + i), b = _mm256_loadu_ps(values + i + half);
+        const __m256 c = _mm256_loadu_ps(values + i + 2 * half);
+        const __m256 d = _mm256_loadu_ps(values + i + 3 * half);
+        const __m256 ab = _mm256_add_ps(a, b), a_b = _mm256_sub_ps(a, b);
+        const __m256 cd = _mm256_add_ps(c, d), c_d = _mm256_sub_ps(c, d);
+        _mm256_storeu_ps(values + i, _mm256_add_ps(ab, cd));
+        _mm256_storeu_ps(values + i + half, _mm256_add_ps(a_b, c_d));
+        _mm256_storeu_ps(values + i + 2 * half, _mm256_sub_ps(ab, cd));
+        _mm256_storeu_ps(values + i + 3 * half, _mm256_sub_ps(a_b, c_d));
+      }
+    }
+  }
+  if (half < size) {
+    for (std::size_t i = 0; i < half; i += 8) {
+      const __m256 a = _mm256_loadu_ps(values + i), b = _mm256_loadu_ps(values + i + half);
+      _mm256_storeu_ps(values + i, _mm256_add_ps(a, b));
+      _mm256_storeu_ps(values + i + half, _mm256_sub_ps(a, b));
+    }
+  }
+  const __m256 scale =
+      _mm256_div_ps(_mm256_set1_ps(1), _mm256_sqrt_ps(_mm256_set1_ps(static_cast<float>(size))));
+  for (std::size_t i = 0; i < size; i += 8)
+    _mm256_storeu_ps(values + i, _mm256_mul_ps(_mm256_loadu_ps(values + i), scale));
+}
+
+inline std::int32_t sum_of(__m256i v) {
+  __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+  s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1));
+  return _mm_cvtsi128_si32(s);
+}
+
+std::int32_t dot_nibbles(const std::uint8_t* codes, const std::int8_t* query,
+                         std::size_t dimensions) {
+  const __m256i low = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
+  __m256i sum = _mm256_setzero_si256();
+  for (std::size_t at = 0; at < dimensions; at += 64, codes += 32, query += 64) {
+    const __m256i c = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes));
+    const __m256i q0 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(query));
+    const __m256i q1 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(query + 32));
+    // At most 4 * 15 * 127 in 16 bits.
+    const __m256i products =
+        _mm256_add_epi16(_mm256_maddubs_epi16(_mm256_and_si256(c, low), q0),
+                         _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(c, 4), low), q1));
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(products, ones));
+  }
+  return sum_of(sum);
+}
+
+/// Bits set in each byte.
+inline __m256i count_bytes(__m256i v) {
+  const __m256i counts = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1,
+                                          2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+  const __m256i low = _mm256_set1_epi8(15);
+  return _mm256_add_epi8(
+      _mm256_shuffle_epi8(counts, _mm256_and_si256(v, low)),
+      _mm256_shuffle_epi8(counts, _mm256_and_si256(_mm256_srli_epi16(v, 4), low)));
+}
+
+std::int32_t dot_planes(const std::uint64_t* bits, const std::uint64_t* planes,
+                        std::size_t plane_count, std::size_t words) {
+  constexpr std::size_t kWordsABlock = 16;  // 4 vectors: byte counts stay below 256
+  __m256i total = _mm256_setzero_si256();   // four sums of 64 bits
+  std::int32_t rest = 0;
+  for (std::size_t p = 0; p < plane_count; ++p, planes += words) {
+    __m256i plane = _mm256_setzero_si256();
+    std::size_t w = 0;
+    while (w + 4 <= words) {
+      __m256i bytes = _mm256_setzero_si256();
+      for (const std::size_t end = w + kWordsABlock; w + 4 <= words && w < end; w += 4) {
+        const __m256i both =
+            _mm256_and_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bits + w)),
+                             _mm256_loadu_si256(reinterpret_cast<const __m256i*>(planes + w)));
+        bytes = _mm256_add_epi8(bytes, count_bytes(both));
+      }
+      plane = _mm256_add_epi64(plane, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
+    }
+    std::int32_t count = 0;
+    for (; w < words; ++w) count += __builtin_popcountll(bits[w] & planes[w]);
+    const bool negative = p + 1 == plane_count;
+    rest += (negative ? -count : count) * (1 << p);
+    plane = _mm256_sll_epi64(plane, _mm_cvtsi32_si128(static_cast<int>(p)));
+    total = negative ? _mm256_sub_epi64(total, plane) : _mm256_add_epi64(total, plane);
+  }
+  __m128i s = _mm_add_epi64(_mm256_castsi256_si128(total), _mm256_extracti128_si256(total, 1));
+  s = _mm_add_epi64(s, _mm_unpackhi_epi64(s, s));
+  return static_cast<std::int32_t>(_mm_cvtsi128_si64(s)) + rest;
+}
+
+std::int32_t to_bytes(const float* in, std::size_t count, float scale, std::int8_t* out) {
+  const __m256 factor = _mm256_set1_ps(scale);
+  __m256i sums = _mm256_setzero_si256();
+  std::size_t i = 0;
+  for (; i + 16 <= count; i += 16) {
+    const __m256i a = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(in + i), factor));
+    const __m256i b = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(in + i + 8), factor));
+    sums = _mm256_add_epi32(sums, _mm256_add_epi32(a, b));
+    const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
+    _mm_storeu_si128(
+        reinterpret_cast<__m128i*>(out + i),
+        _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+  }
+  return sum_of(sums) + kScalarKernels->to_bytes(in + i, count - i, scale, out + i);
+}
+
+void to_planes(const std::int8_t* in, std::size_t words, std::size_t plane_count,
+               std::uint64_t* out) {
+  for (std::size_t w = 0; w < words; ++w, in += 64) {
+    const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in));
+    const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + 32));
+    for (std::size_t p = 0; p < plane_count; ++p) {
+      const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(7 - p));  // bit p to each byte's top
+      const auto low = static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_sll_epi16(a, shift)));
+      const auto high =
+          static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_sll_epi16(b, shift)));
+      out[p * words + w] = std::uint64_t{high} << 32 | low;
+    }
+  }
+}
+
+constexpr Kernels kTable{"avx2",   pairs<false>, pairs<true>, to_half,   to_float,  add_rows,
+                         hadamard, dot_nibbles,  to_bytes,    to_planes, dot_planes};
 
 }  // namespace
 

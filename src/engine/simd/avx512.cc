@@ -107,7 +107,137 @@ void to_float(const std::uint16_t* in, std::size_t count, float* out) {
   }
 }
 
-constexpr Kernels kTable{"avx512", pairs<false>, pairs<true>, to_half, to_float};
+/// Four rows at a time, so that `out` is read and written once for four.
+void add_rows(const std::uint16_t* const* rows, std::size_t row_count, const float* weights,
+              std::size_t dimensions, float* out) {
+  for (std::size_t r = 0; r < row_count; r += 4) {
+    const std::size_t here = row_count - r < 4 ? row_count - r : 4;
+    for (std::size_t d = 0; d < dimensions; d += 16) {
+      const std::size_t rest = dimensions - d;
+      const auto mask = static_cast<__mmask16>(rest >= 16 ? 0xffffu : (1u << rest) - 1);
+      __m512 sum = _mm512_maskz_loadu_ps(mask, out + d);
+      for (std::size_t i = r; i < r + here; ++i)
+        sum = _mm512_fmadd_ps(_mm512_set1_ps(weights[i]),
+                              _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, rows[i] + d)), sum);
+      _mm512_mask_storeu_ps(out + d, mask, sum);
+    }
+  }
+}
+
+/// The four smallest steps, within each run of sixteen.
+inline __m512 hadamard16(__m512 v) {
+  const __m512 zero = _mm512_setzero_ps();
+  const auto step = [&](__m512 moved, __mmask16 odd) {
+    return _mm512_add_ps(moved, _mm512_mask_sub_ps(v, odd, zero, v));
+  };
+  v = step(_mm512_permute_ps(v, 0xb1), 0xaaaa);
+  v = step(_mm512_permute_ps(v, 0x4e), 0xcccc);
+  v = step(_mm512_shuffle_f32x4(v, v, 0xb1), 0xf0f0);
+  return step(_mm512_shuffle_f32x4(v, v, 0x4e), 0xff00);
+}
+
+void hadamard(float* values, std::size_t size) {
+  if (size < 16) return kScalarKernels->hadamard(values, size);
+  for (std::size_t i = 0; i < size; i += 16)
+    _mm512_storeu_ps(values + i, hadamard16(_mm512_loadu_ps(values + i)));
+  for (std::size_t half = 16; half < size; half *= 2) {
+    for (std::size_t at = 0; at < size; at += 2 * half) {
+      for (std::size_t i = at; i < at + half; i += 16) {
+        const __m512 a = _mm512_loadu_ps(values + i), b = _mm512_loadu_ps(values + i + half);
+        _mm512_storeu_ps(values + i, _mm512_add_ps(a, b));
+        _mm512_storeu_ps(values + i + half, _mm512_sub_ps(a, b));
+      }
+    }
+  }
+  const __m512 scale =
+      _mm512_div_ps(_mm512_set1_ps(1), _mm512_sqrt_ps(_mm512_set1_ps(static_cast<float>(size))));
+  for (std::size_t i = 0; i < size; i += 16)
+    _mm512_storeu_ps(values + i, _mm512_mul_ps(_mm512_loadu_ps(values + i), scale));
+}
+
+std::int32_t dot_nibbles(const std::uint8_t* codes, const std::int8_t* query,
+                         std::size_t dimensions) {
+  const __m512i low = _mm512_set1_epi8(15), ones = _mm512_set1_epi16(1);
+  __m512i sum = _mm512_setzero_si512();
+  for (std::size_t at = 0; at < dimensions; at += 64, codes += 32, query += 64) {
+    const __m256i c = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes));
+    const __m512i halves = _mm512_and_si512(
+        _mm512_inserti64x4(_mm512_castsi256_si512(c), _mm256_srli_epi16(c, 4), 1), low);
+    const __m512i products =
+        _mm512_maddubs_epi16(halves, _mm512_loadu_si512(static_cast<const void*>(query)));
+    sum = _mm512_add_epi32(sum, _mm512_madd_epi16(products, ones));
+  }
+  return _mm512_reduce_add_epi32(sum);
+}
+
+/// Bits set in each byte.
+inline __m512i count_bytes(__m512i v) {
+  const __m512i counts =
+      _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+  const __m512i low = _mm512_set1_epi8(15);
+  return _mm512_add_epi8(
+      _mm512_shuffle_epi8(counts, _mm512_and_si512(v, low)),
+      _mm512_shuffle_epi8(counts, _mm512_and_si512(_mm512_srli_epi16(v, 4), low)));
+}
+
+std::int32_t dot_planes(const std::uint64_t* bits, const std::uint64_t* planes,
+                        std::size_t plane_count, std::size_t words) {
+  __m512i total = _mm512_setzero_si512();
+  for (std::size_t p = 0; p < plane_count; ++p, planes += words) {
+    __m512i plane = _mm512_setzero_si512();
+    for (std::size_t w = 0; w < words; w += 8) {
+      const std::size_t rest = words - w;
+      const auto mask = static_cast<__mmask8>(rest >= 8 ? 0xffu : (1u << rest) - 1);
+      const __m512i both = _mm512_and_si512(_mm512_maskz_loadu_epi64(mask, bits + w),
+                                            _mm512_maskz_loadu_epi64(mask, planes + w));
+      plane = _mm512_add_epi64(plane, _mm512_sad_epu8(count_bytes(both), _mm512_setzero_si512()));
+    }
+    plane = _mm512_sll_epi64(plane, _mm_cvtsi32_si128(static_cast<int>(p)));
+    total = p + 1 == plane_count ? _mm512_sub_epi64(total, plane) : _mm512_add_epi64(total, plane);
+  }
+  return static_cast<std::int32_t>(_mm512_reduce_add_epi64(total));
+}
+
+inline std::int32_t sum_of(__m256i v) {
+  __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+  s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1));
+  return _mm_cvtsi128_si32(s);
+}
+
+std::int32_t to_bytes(const float* in, std::size_t count, float scale, std::int8_t* out) {
+  const __m256 factor = _mm256_set1_ps(scale);
+  __m256i sums = _mm256_setzero_si256();
+  std::size_t i = 0;
+  for (; i + 16 <= count; i += 16) {
+    const __m256i a = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(in + i), factor));
+    const __m256i b = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(in + i + 8), factor));
+    sums = _mm256_add_epi32(sums, _mm256_add_epi32(a, b));
+    const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
+    _mm_storeu_si128(
+        reinterpret_cast<__m128i*>(out + i),
+        _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+  }
+  return sum_of(sums) + kScalarKernels->to_bytes(in + i, count - i, scale, out + i);
+}
+
+void to_planes(const std::int8_t* in, std::size_t words, std::size_t plane_count,
+               std::uint64_t* out) {
+  for (std::size_t w = 0; w < words; ++w, in += 64) {
+    const __m256i a = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in));
+    const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + 32));
+    for (std::size_t p = 0; p < plane_count; ++p) {
+      const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(7 - p));  // bit p to each byte's top
+      const auto low = static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_sll_epi16(a, shift)));
+      const auto high =
+          static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_sll_epi16(b, shift)));
+      out[p * words + w] = std::uint64_t{high} << 32 | low;
+    }
+  }
+}
+
+constexpr Kernels kTable{"avx512", pairs<false>, pairs<true>, to_half,   to_float,  add_rows,
+                         hadamard, dot_nibbles,  to_bytes,    to_planes, dot_planes};
 
 }  // namespace
 

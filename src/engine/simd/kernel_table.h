@@ -19,6 +19,27 @@ struct Kernels {
   /// Rounds to nearest, ties to even; beyond 65504 becomes infinity.
   void (*to_half)(const float* in, std::size_t count, std::uint16_t* out);
   void (*to_float)(const std::uint16_t* in, std::size_t count, float* out);
+  /// out[d] += sum over r of weights[r] * rows[r][d].
+  void (*add_rows)(const std::uint16_t* const* rows, std::size_t row_count, const float* weights,
+                   std::size_t dimensions, float* out);
+  /// The Walsh-Hadamard transform in place, lengths kept. `size`: a power of two.
+  void (*hadamard)(float* values, std::size_t size);
+  /// The inner product of 4-bit unsigned codes and signed bytes. `dimensions`: a multiple of 64.
+  /// Byte 32 b + j of `codes` holds dimension 64 b + j in its low half, 64 b + 32 + j in its high.
+  /// Query values lie in [-127, 127].
+  std::int32_t (*dot_nibbles)(const std::uint8_t* codes, const std::int8_t* query,
+                              std::size_t dimensions);
+  /// out[i] = in[i] * scale, rounded to nearest, ties to even; the products must lie in [-127,
+  /// 127]. Returns the sum of out.
+  std::int32_t (*to_bytes)(const float* in, std::size_t count, float scale, std::int8_t* out);
+  /// Bit i of plane p is bit p of in[i], for the `plane_count` (at most 8) lowest bits. `in` holds
+  /// 64 * words values; a plane is `words` words.
+  void (*to_planes)(const std::int8_t* in, std::size_t words, std::size_t plane_count,
+                    std::uint64_t* out);
+  /// Sum over p of 2^p * popcount(bits & planes[p]), the last plane counted negative: the inner
+  /// product of bits and signed integers in two's complement, a plane of `words` words each.
+  std::int32_t (*dot_planes)(const std::uint64_t* bits, const std::uint64_t* planes,
+                             std::size_t plane_count, std::size_t words);
 };
 
 // Null where this build does not hold the instruction set.

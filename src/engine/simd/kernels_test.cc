@@ -129,6 +129,103 @@ TEST_P(KernelsTest, PairsDoNotDependOnTheirNeighbours) {
   }
 }
 
+// The code kernels against the scalar ones, whose sums are exact, at every length up to 20 blocks.
+TEST_P(KernelsTest, CodesAgreeWithScalar) {
+  SCOPED_TRACE("seed " + std::to_string(seed()));
+  std::mt19937_64 random(seed());
+  for (std::size_t blocks = 0; blocks <= 20; ++blocks) {
+    std::vector<std::uint8_t> codes(blocks * 32 + 1);
+    std::vector<std::int8_t> query(blocks * 64 + 1);
+    for (auto& c : codes) c = static_cast<std::uint8_t>(random());
+    for (auto& q : query) q = static_cast<std::int8_t>(static_cast<int>(random() % 255) - 127);
+    EXPECT_EQ(GetParam()->dot_nibbles(codes.data() + 1, query.data() + 1, blocks * 64),
+              kScalarKernels->dot_nibbles(codes.data() + 1, query.data() + 1, blocks * 64));
+  }
+  std::vector<std::uint8_t> codes(640, 255);  // the largest sums
+  std::vector<std::int8_t> query(1280, -127);
+  EXPECT_EQ(GetParam()->dot_nibbles(codes.data(), query.data(), 1280), -1280 * 15 * 127);
+
+  for (std::size_t words = 0; words <= 40; ++words) {
+    for (const std::size_t planes : {1, 2, 4, 6}) {
+      std::vector<std::uint64_t> bits(words), values(words * planes);
+      for (auto& b : bits) b = random();
+      for (auto& v : values) v = random();
+      EXPECT_EQ(GetParam()->dot_planes(bits.data(), values.data(), planes, words),
+                kScalarKernels->dot_planes(bits.data(), values.data(), planes, words))
+          << words << " words, " << planes << " planes";
+    }
+  }
+}
+
+// Rounding, sums and planes, at lengths with and without a rest.
+TEST_P(KernelsTest, BytesAndPlanesAgreeWithScalar) {
+  SCOPED_TRACE("seed " + std::to_string(seed()));
+  std::mt19937_64 random(seed());
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  for (const std::size_t count : {0, 1, 15, 16, 17, 63, 64, 100, 1283}) {
+    std::vector<float> values(count);
+    for (float& v : values) v = uniform(random);
+    if (count > 2) values[1] = 2.5F / 127;  // a tie
+    std::vector<std::int8_t> out(count), expected(count);
+    EXPECT_EQ(GetParam()->to_bytes(values.data(), count, 127, out.data()),
+              kScalarKernels->to_bytes(values.data(), count, 127, expected.data()));
+    EXPECT_EQ(out, expected);
+  }
+  for (const std::size_t words : {0, 1, 2, 7, 16}) {
+    std::vector<std::int8_t> bytes(words * 64);
+    for (auto& b : bytes) b = static_cast<std::int8_t>(random());
+    for (const std::size_t planes : {1, 3, 6, 8}) {
+      std::vector<std::uint64_t> out(words * planes), expected(words * planes);
+      GetParam()->to_planes(bytes.data(), words, planes, out.data());
+      kScalarKernels->to_planes(bytes.data(), words, planes, expected.data());
+      EXPECT_EQ(out, expected);
+      for (std::size_t i = 0; i < bytes.size(); ++i)
+        ASSERT_EQ(out[(planes - 1) * words + i / 64] >> (i % 64) & 1,
+                  static_cast<std::uint64_t>(bytes[i] >> (planes - 1) & 1));
+    }
+  }
+}
+
+// Twice is once back; lengths are kept; the scalar table says what it should be.
+TEST_P(KernelsTest, HadamardIsItsOwnInverse) {
+  std::mt19937_64 random(7);
+  std::normal_distribution<float> normal;
+  for (std::size_t size = 1; size <= 4096; size *= 2) {
+    std::vector<float> before(size);
+    for (float& v : before) v = normal(random);
+    std::vector<float> values = before, expected = before;
+    GetParam()->hadamard(values.data(), size);
+    kScalarKernels->hadamard(expected.data(), size);
+    for (std::size_t i = 0; i < size; ++i) ASSERT_NEAR(values[i], expected[i], 1e-4) << size;
+    GetParam()->hadamard(values.data(), size);
+    for (std::size_t i = 0; i < size; ++i) ASSERT_NEAR(values[i], before[i], 1e-4) << size;
+  }
+}
+
+TEST_P(KernelsTest, AddsWeightedRows) {
+  std::mt19937_64 random(8);
+  std::normal_distribution<float> normal;
+  for (const std::size_t dimensions : {1, 7, 8, 15, 16, 17, 100, 1283}) {
+    for (const std::size_t count : {0, 1, 3, 4, 5, 11}) {
+      std::vector<float> floats(count * dimensions), weights(count), out(dimensions);
+      for (float& v : floats) v = normal(random);
+      for (float& v : weights) v = normal(random);
+      for (float& v : out) v = normal(random);
+      std::vector<std::uint16_t> halves(floats.size());
+      kScalarKernels->to_half(floats.data(), floats.size(), halves.data());
+      kScalarKernels->to_float(halves.data(), halves.size(), floats.data());
+      std::vector<const std::uint16_t*> rows;
+      for (std::size_t r = 0; r < count; ++r) rows.push_back(halves.data() + r * dimensions);
+      std::vector<double> expected(out.begin(), out.end());
+      for (std::size_t r = 0; r < count; ++r)
+        for (std::size_t d = 0; d < dimensions; ++d)
+          expected[d] += static_cast<double>(weights[r]) * floats[r * dimensions + d];
+      GetParam()->add_rows(rows.data(), count, weights.data(), dimensions, out.data());
+      for (std::size_t d = 0; d < dimensions; ++d) ASSERT_NEAR(out[d], expected[d], 1e-4);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Isa, KernelsTest, testing::ValuesIn(available_kernels()),
                          [](const auto& param) { return std::string(param.param->name); });
 

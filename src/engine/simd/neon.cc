@@ -92,7 +92,100 @@ void to_float(const std::uint16_t* in, std::size_t count, float* out) {
     out[i] = vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(in[i]))), 0);
 }
 
-constexpr Kernels kTable{"neon", pairs<false>, pairs<true>, to_half, to_float};
+void add_rows(const std::uint16_t* const* rows, std::size_t row_count, const float* weights,
+              std::size_t dimensions, float* out) {
+  for (std::size_t r = 0; r < row_count; ++r) {
+    const std::uint16_t* row = rows[r];
+    std::size_t d = 0;
+    for (; d + 4 <= dimensions; d += 4)
+      vst1q_f32(out + d, vfmaq_n_f32(vld1q_f32(out + d), load_row(row + d), weights[r]));
+    for (; d < dimensions; ++d)
+      out[d] +=
+          weights[r] * vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(row[d]))), 0);
+  }
+}
+
+void hadamard(float* values, std::size_t size) {
+  if (size < 8) return kScalarKernels->hadamard(values, size);
+  for (std::size_t half = 1; half < 4; half *= 2) {
+    for (std::size_t at = 0; at < size; at += 2 * half) {
+      for (std::size_t i = at; i < at + half; ++i) {
+        const float a = values[i], b = values[i + half];
+        values[i] = a + b;
+        values[i + half] = a - b;
+      }
+    }
+  }
+  for (std::size_t half = 4; half < size; half *= 2) {
+    for (std::size_t at = 0; at < size; at += 2 * half) {
+      for (std::size_t i = at; i < at + half; i += 4) {
+        const float32x4_t a = vld1q_f32(values + i), b = vld1q_f32(values + i + half);
+        vst1q_f32(values + i, vaddq_f32(a, b));
+        vst1q_f32(values + i + half, vsubq_f32(a, b));
+      }
+    }
+  }
+  const float32x4_t scale =
+      vdivq_f32(vdupq_n_f32(1), vsqrtq_f32(vdupq_n_f32(static_cast<float>(size))));
+  for (std::size_t i = 0; i < size; i += 4)
+    vst1q_f32(values + i, vmulq_f32(vld1q_f32(values + i), scale));
+}
+
+std::int32_t dot_nibbles(const std::uint8_t* codes, const std::int8_t* query,
+                         std::size_t dimensions) {
+  int32x4_t sum = vdupq_n_s32(0);
+  for (std::size_t at = 0; at < dimensions; at += 64, codes += 32, query += 64) {
+    for (std::size_t half = 0; half < 32; half += 16) {
+      const uint8x16_t c = vld1q_u8(codes + half);
+      const int8x16_t low = vreinterpretq_s8_u8(vandq_u8(c, vdupq_n_u8(15)));
+      const int8x16_t high = vreinterpretq_s8_u8(vshrq_n_u8(c, 4));
+      const int8x16_t q0 = vld1q_s8(query + half), q1 = vld1q_s8(query + 32 + half);
+      sum = vpadalq_s16(sum, vmlal_s8(vmull_s8(vget_low_s8(low), vget_low_s8(q0)),
+                                      vget_high_s8(low), vget_high_s8(q0)));
+      sum = vpadalq_s16(sum, vmlal_s8(vmull_s8(vget_low_s8(high), vget_low_s8(q1)),
+                                      vget_high_s8(high), vget_high_s8(q1)));
+    }
+  }
+  return vaddvq_s32(sum);
+}
+
+std::int32_t dot_planes(const std::uint64_t* bits, const std::uint64_t* planes,
+                        std::size_t plane_count, std::size_t words) {
+  std::int32_t total = 0;
+  for (std::size_t p = 0; p < plane_count; ++p, planes += words) {
+    uint64x2_t sum = vdupq_n_u64(0);
+    std::size_t w = 0;
+    for (; w + 2 <= words; w += 2) {
+      const uint8x16_t both =
+          vreinterpretq_u8_u64(vandq_u64(vld1q_u64(bits + w), vld1q_u64(planes + w)));
+      sum = vpadalq_u32(sum, vpaddlq_u16(vpaddlq_u8(vcntq_u8(both))));
+    }
+    auto count = static_cast<std::int32_t>(vaddvq_u64(sum));
+    for (; w < words; ++w) count += __builtin_popcountll(bits[w] & planes[w]);
+    total += (p + 1 == plane_count ? -count : count) * (1 << p);
+  }
+  return total;
+}
+
+std::int32_t to_bytes(const float* in, std::size_t count, float scale, std::int8_t* out) {
+  int32x4_t sums = vdupq_n_s32(0);
+  std::size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    const int32x4_t a = vcvtnq_s32_f32(vmulq_n_f32(vld1q_f32(in + i), scale));
+    const int32x4_t b = vcvtnq_s32_f32(vmulq_n_f32(vld1q_f32(in + i + 4), scale));
+    sums = vaddq_s32(sums, vaddq_s32(a, b));
+    vst1_s8(out + i, vqmovn_s16(vcombine_s16(vqmovn_s32(a), vqmovn_s32(b))));
+  }
+  return vaddvq_s32(sums) + kScalarKernels->to_bytes(in + i, count - i, scale, out + i);
+}
+
+void to_planes(const std::int8_t* in, std::size_t words, std::size_t plane_count,
+               std::uint64_t* out) {
+  kScalarKernels->to_planes(in, words, plane_count, out);  // once a query
+}
+
+constexpr Kernels kTable{"neon",   pairs<false>, pairs<true>, to_half,   to_float,  add_rows,
+                         hadamard, dot_nibbles,  to_bytes,    to_planes, dot_planes};
 
 }  // namespace
 

@@ -1,3 +1,4 @@
+#include <cmath>
 #include <cstring>
 
 #include "engine/simd/kernel_table.h"
@@ -69,7 +70,70 @@ void to_float(const std::uint16_t* in, std::size_t count, float* out) {
   for (std::size_t i = 0; i < count; ++i) out[i] = half_to_float(in[i]);
 }
 
-constexpr Kernels kTable{"scalar", pairs<false>, pairs<true>, to_half, to_float};
+void add_rows(const std::uint16_t* const* rows, std::size_t row_count, const float* weights,
+              std::size_t dimensions, float* out) {
+  for (std::size_t r = 0; r < row_count; ++r)
+    for (std::size_t d = 0; d < dimensions; ++d) out[d] += weights[r] * half_to_float(rows[r][d]);
+}
+
+void hadamard(float* values, std::size_t size) {
+  for (std::size_t half = 1; half < size; half *= 2) {
+    for (std::size_t at = 0; at < size; at += 2 * half) {
+      for (std::size_t i = at; i < at + half; ++i) {
+        const float a = values[i], b = values[i + half];
+        values[i] = a + b;
+        values[i + half] = a - b;
+      }
+    }
+  }
+  const float scale = 1 / std::sqrt(static_cast<float>(size));
+  for (std::size_t i = 0; i < size; ++i) values[i] *= scale;
+}
+
+std::int32_t dot_nibbles(const std::uint8_t* codes, const std::int8_t* query,
+                         std::size_t dimensions) {
+  std::int32_t sum = 0;
+  for (std::size_t at = 0; at < dimensions; at += 64, codes += 32, query += 64)
+    for (std::size_t j = 0; j < 32; ++j)
+      sum += (codes[j] & 15) * query[j] + (codes[j] >> 4) * query[32 + j];
+  return sum;
+}
+
+std::int32_t dot_planes(const std::uint64_t* bits, const std::uint64_t* planes,
+                        std::size_t plane_count, std::size_t words) {
+  std::int32_t sum = 0;
+  for (std::size_t p = 0; p < plane_count; ++p, planes += words) {
+    std::int32_t count = 0;
+    for (std::size_t w = 0; w < words; ++w) count += __builtin_popcountll(bits[w] & planes[w]);
+    sum += (p + 1 == plane_count ? -count : count) * (1 << p);
+  }
+  return sum;
+}
+
+std::int32_t to_bytes(const float* in, std::size_t count, float scale, std::int8_t* out) {
+  std::int32_t sum = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto value = static_cast<std::int32_t>(std::lrint(in[i] * scale));
+    out[i] = static_cast<std::int8_t>(value);
+    sum += value;
+  }
+  return sum;
+}
+
+void to_planes(const std::int8_t* in, std::size_t words, std::size_t plane_count,
+               std::uint64_t* out) {
+  for (std::size_t w = 0; w < words; ++w) {
+    for (std::size_t p = 0; p < plane_count; ++p) {
+      std::uint64_t word = 0;
+      for (std::size_t i = 0; i < 64; ++i)
+        word |= static_cast<std::uint64_t>(static_cast<std::uint8_t>(in[w * 64 + i]) >> p & 1) << i;
+      out[p * words + w] = word;
+    }
+  }
+}
+
+constexpr Kernels kTable{"scalar", pairs<false>, pairs<true>, to_half,   to_float,  add_rows,
+                         hadamard, dot_nibbles,  to_bytes,    to_planes, dot_planes};
 
 }  // namespace
 

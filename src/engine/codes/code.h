@@ -1,0 +1,99 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace similis::engine {
+
+/// How a turned vector (frame.h) is written down. The leading coordinates take eight bits each, in
+/// two halves; every other coordinate takes a sign and `tail_bits - 1` more. The first part of a
+/// record, the high halves and the signs, is all that a walk reads; the second refines it.
+///
+///   0   f32   factor of the leading coordinates by their high halves
+///   4   f32   factor of the tail by its signs
+///   8   f32   half of the squared length
+///   12  f32   factor of the leading coordinates by all eight bits
+///   16        high halves of the leading coordinates (simd dot_nibbles), then the signs
+///   refine_offset()
+///       f32   factor of the tail by all its bits
+///       f32   error of the leading coordinates, f32 error of the tail, both by all bits
+///       u32   0
+///             low halves of the leading coordinates, then the planes of the tail's lower bits,
+///             the highest of them first
+struct CodeLayout {
+  std::uint32_t lead = 0;       // a multiple of 64
+  std::uint32_t tail = 0;       // coordinates
+  std::uint32_t tail_bits = 2;  // 1..3, the sign among them
+
+  [[nodiscard]] std::size_t tail_words() const { return (std::size_t{tail} + 63) / 64; }
+  [[nodiscard]] std::size_t refine_offset() const { return 16 + lead / 2 + 8 * tail_words(); }
+  [[nodiscard]] std::size_t record_bytes() const {
+    return refine_offset() + 16 + lead / 2 + 8 * tail_words() * (tail_bits - 1);
+  }
+  friend bool operator==(const CodeLayout&, const CodeLayout&) = default;
+};
+
+/// Writes the record of a turned vector of lead + tail values, centred. `record`: record_bytes().
+///
+/// Each run of coordinates o is replaced by a vector u on a grid of small odd numbers along o, and
+/// a factor f = |o|^2 / <u, o>, so that <o, q> is estimated by f <u, q> without bias; the error's
+/// spread is `error` * |q| (Gao and Long, "RaBitQ", 2024, theorem 3.2; Gao et al. 2024 for more
+/// than one bit). Runs of their own grids: Li et al., "SAQ", 2025.
+void encode_record(const CodeLayout& layout, std::span<const float> turned,
+                   std::span<std::byte> record);
+
+/// The turned vector as far as its record tells: what each run was replaced by, at the scale that
+/// makes inner products unbiased. `turned`: lead + tail values.
+void decode_record(const CodeLayout& layout, const std::byte* record, std::span<float> turned);
+
+/// Half of the squared length of what the record was made of.
+[[nodiscard]] float half_squared_length(const std::byte* record);
+
+/// A query against records.
+class QueryCode {
+ public:
+  explicit QueryCode(const CodeLayout& layout);
+
+  /// Of a turned vector, centred.
+  void set(std::span<const float> turned);
+  /// Of a row, as far as its record tells. Estimates then miss what both records lost; their errors
+  /// speak of the other record alone.
+  void set_record(const std::byte* record);
+
+  /// What is estimated is nearness: <o, q> - |o|^2 / 2 = (|q|^2 - |o - q|^2) / 2; of vectors of
+  /// length 1 before centring, the cosine is 1 - |q|^2 / 2 + nearness.
+  [[nodiscard]] float squared_length() const { return squared_length_; }
+
+  /// From the first part of the record alone.
+  [[nodiscard]] float walk(const std::byte* record) const;
+
+  struct Estimate {
+    float nearness = 0;
+    float error = 0;  // the spread: one standard deviation of the estimate, nearly
+  };
+  /// From the whole record.
+  [[nodiscard]] Estimate refine(const std::byte* record) const;
+
+ private:
+  // Of a vector the tail's values are signed integers of so many bits; a walk leaves out the lowest
+  // two.
+  static constexpr std::size_t kPlanes = 6, kDropped = 2;
+
+  CodeLayout layout_;
+  std::vector<std::int8_t> lead_;
+  std::vector<std::int8_t> tail_;      // of whole words, zeros behind the end
+  std::vector<std::uint64_t> planes_;  // of tail_, the lowest first
+  std::size_t plane_count_ = kPlanes;
+  std::size_t dropped_ = kDropped;  // planes a walk leaves out
+  float lead_step_ = 0;             // of lead_'s integers
+  float tail_step_ = 0;
+  float lead_sum_ = 0;  // of lead_'s integers
+  float tail_sum_ = 0;  // of the tail's integers
+  float lead_length_ = 0;
+  float tail_length_ = 0;
+  float squared_length_ = 0;
+};
+
+}  // namespace similis::engine

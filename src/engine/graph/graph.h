@@ -1,0 +1,64 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/storage/aligned_buffer.h"
+
+namespace similis::engine {
+
+/// Directed edges between the rows of a segment: so many slots a row, filled from the front. Rows
+/// lie in chunks that never move; slots are read and written as relaxed atomics, so that a walk may
+/// cross a row that is being rewritten: a list that is half old costs recall, never correctness.
+class Graph {
+ public:
+  static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
+
+  explicit Graph(std::uint32_t slots) : slots_(slots) {}
+
+  [[nodiscard]] std::uint32_t slots() const { return slots_; }
+  [[nodiscard]] std::uint32_t rows() const { return rows_; }
+  /// New rows have no edges. Not while others read.
+  void resize(std::uint32_t rows);
+
+  /// Copies the row's edges to `out` (slots() values); how many there are.
+  std::uint32_t neighbours(std::uint32_t row, std::uint32_t* out) const {
+    const std::uint32_t* from = list(row);
+    std::uint32_t count = 0;
+    for (; count < slots_; ++count) {
+      out[count] = __atomic_load_n(from + count, __ATOMIC_RELAXED);
+      if (out[count] == kNone) break;
+    }
+    return count;
+  }
+  /// At most slots() of them. One writer a row at a time.
+  void set_neighbours(std::uint32_t row, std::span<const std::uint32_t> edges);
+  /// False when all slots are taken. One writer a row at a time.
+  bool add_neighbour(std::uint32_t row, std::uint32_t edge);
+
+  void prefetch(std::uint32_t row) const {
+    const auto* at = reinterpret_cast<const char*>(list(row));
+    for (std::size_t i = 0; i < slots_ * sizeof(std::uint32_t); i += 64) __builtin_prefetch(at + i);
+  }
+  [[nodiscard]] std::uint64_t bytes_in_memory() const {
+    return std::uint64_t{chunks_.size()} * kChunkRows * slots_ * sizeof(std::uint32_t);
+  }
+
+ private:
+  static constexpr std::uint32_t kChunkRows = 1 << 14;
+  [[nodiscard]] std::uint32_t* list(std::uint32_t row) const {
+    return reinterpret_cast<std::uint32_t*>(chunks_[row / kChunkRows]->data()) +
+           std::size_t{row % kChunkRows} * slots_;
+  }
+
+  std::uint32_t slots_;
+  std::uint32_t rows_ = 0;
+  std::vector<std::unique_ptr<AlignedBuffer>> chunks_;
+};
+
+}  // namespace similis::engine

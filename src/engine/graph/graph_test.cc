@@ -1,0 +1,139 @@
+#include "engine/graph/graph.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <set>
+
+#include "engine/codes/code.h"
+#include "engine/graph/build.h"
+#include "engine/graph/walk.h"
+
+namespace similis::engine {
+namespace {
+
+TEST(Graph, ListsGrowShrinkAndFill) {
+  Graph graph(4);
+  graph.resize(20000);
+  std::uint32_t out[4];
+  EXPECT_EQ(graph.neighbours(19999, out), 0U);
+  graph.set_neighbours(19999, std::vector<std::uint32_t>{5, 6, 7});
+  EXPECT_EQ(graph.neighbours(19999, out), 3U);
+  EXPECT_TRUE(graph.add_neighbour(19999, 8));
+  EXPECT_FALSE(graph.add_neighbour(19999, 9));
+  EXPECT_EQ(graph.neighbours(19999, out), 4U);
+  EXPECT_EQ(out[3], 8U);
+  graph.set_neighbours(19999, std::vector<std::uint32_t>{1});
+  EXPECT_EQ(graph.neighbours(19999, out), 1U);
+  EXPECT_EQ(out[0], 1U);
+}
+
+/// Points of a few factors in more dimensions, as embeddings lie, some of them copies.
+struct Points {
+  Points(std::uint32_t rows, std::uint32_t dimensions, std::uint64_t seed, std::uint32_t copies = 0)
+      : layout{64, dimensions - 64, 2}, codes(layout), random(seed) {
+    constexpr std::size_t kFactors = 12;
+    std::normal_distribution<float> normal;
+    std::vector<float> basis(kFactors * dimensions);
+    for (float& v : basis) v = normal(random);
+    codes.resize(rows);
+    for (std::uint32_t r = 0; r < rows; ++r) {
+      std::vector<float> row(dimensions);
+      for (std::size_t f = 0; f < kFactors; ++f) {
+        const float weight = normal(random);
+        for (std::uint32_t d = 0; d < dimensions; ++d) row[d] += weight * basis[f * dimensions + d];
+      }
+      if (r > 0 && r <= copies) row = vectors[0];
+      encode_record(layout, row, {codes.record(r), layout.record_bytes()});
+      vectors.push_back(std::move(row));
+    }
+  }
+  /// The nearest rows by the vectors themselves.
+  std::vector<std::uint32_t> nearest(const std::vector<float>& query, std::size_t k) const {
+    std::vector<std::pair<double, std::uint32_t>> all;
+    for (std::uint32_t r = 0; r < vectors.size(); ++r) {
+      double distance = 0;
+      for (std::size_t d = 0; d < query.size(); ++d)
+        distance += (query[d] - vectors[r][d]) * (query[d] - vectors[r][d]);
+      all.emplace_back(distance, r);
+    }
+    std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(k), all.end());
+    std::vector<std::uint32_t> out;
+    for (std::size_t i = 0; i < k; ++i) out.push_back(all[i].second);
+    return out;
+  }
+  CodeLayout layout;
+  CodeTable codes;
+  std::mt19937_64 random;
+  std::vector<std::vector<float>> vectors;
+};
+
+std::size_t reachable(const BuiltGraph& built) {
+  std::set<std::uint32_t> seen{built.entry};
+  std::vector<std::uint32_t> stack{built.entry}, edges(built.graph.slots());
+  while (!stack.empty()) {
+    const std::uint32_t row = stack.back();
+    stack.pop_back();
+    const std::uint32_t count = built.graph.neighbours(row, edges.data());
+    for (std::uint32_t i = 0; i < count; ++i)
+      if (seen.insert(edges[i]).second) stack.push_back(edges[i]);
+  }
+  return seen.size();
+}
+
+// A walk finds nearly all true neighbours among its list, for rows and for strangers.
+TEST(Graph, WalksFindTheNearest) {
+  const std::uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  const Points points(2000, 128, seed);
+  ThreadPool pool(2);
+  auto built =
+      build_graph(points.codes, {.degree = 32, .list_size = 60, .alpha = 1.2F}, pool, 2, {}, {});
+  ASSERT_TRUE(built.ok()) << built.error().message;
+  EXPECT_EQ(reachable(*built), 2000U);
+  Walk walk;
+  QueryCode query(points.layout);
+  std::size_t found = 0;
+  constexpr std::size_t kQueries = 100, kNearest = 10;
+  for (std::size_t q = 0; q < kQueries; ++q) {
+    std::vector<float> vector = points.vectors[q * 7];
+    for (std::size_t d = 0; d < vector.size(); ++d)
+      vector[d] = (vector[d] + points.vectors[q * 11 + 3][d]) / 2;
+    query.set(vector);
+    walk.run(built->graph, points.codes, query, built->entry, 60);
+    for (const std::uint32_t row : points.nearest(vector, kNearest))
+      for (const Candidate& c : walk.found()) found += c.row == row ? 1 : 0;
+    EXPECT_TRUE(std::is_sorted(walk.found().begin(), walk.found().end()));
+    EXPECT_LT(walk.comparisons(), 2000U);
+  }
+  EXPECT_GT(static_cast<double>(found) / (kQueries * kNearest), 0.97);
+}
+
+// Rows without any room for edges to all others, and a single row, can be reached all the same.
+TEST(Graph, ReachesEveryRow) {
+  for (const std::uint32_t rows : {1U, 2U, 3U, 50U, 700U}) {
+    for (const std::uint32_t copies : {0U, rows / 2}) {
+      const Points points(rows, 96, rows, copies);
+      ThreadPool pool(2);
+      auto built =
+          build_graph(points.codes, {.degree = 4, .list_size = 8, .alpha = 1.2F}, pool, 2, {}, {});
+      ASSERT_TRUE(built.ok()) << built.error().message;
+      EXPECT_EQ(reachable(*built), rows) << copies << " copies";
+    }
+  }
+}
+
+TEST(Graph, BuildingCanBeCancelled) {
+  const Points points(500, 96, 1);
+  ThreadPool pool(2);
+  std::stop_source stop;
+  stop.request_stop();
+  auto built = build_graph(points.codes, {}, pool, 2, stop.get_token(), {});
+  ASSERT_FALSE(built.ok());
+  EXPECT_EQ(built.error().code, ErrorCode::cancelled);
+}
+
+}  // namespace
+}  // namespace similis::engine
