@@ -215,7 +215,7 @@ class Builder {
 }  // namespace
 
 Result<BuiltGraph> build_graph(const CodeTable& codes, const GraphOptions& options,
-                               ThreadPool& pool, unsigned threads, std::stop_token stop,
+                               ThreadPool& pool, unsigned threads, const std::stop_token& stop,
                                const std::function<void(std::uint32_t done)>& progress) {
   return Builder(codes, options).run(pool, threads, stop, progress);
 }

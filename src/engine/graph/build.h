@@ -29,7 +29,7 @@ struct BuiltGraph {
 /// read. `progress` is told now and then how many rows are done, on one of the threads; may be
 /// empty. `cancelled` when `stop` is requested.
 Result<BuiltGraph> build_graph(const CodeTable& codes, const GraphOptions& options,
-                               ThreadPool& pool, unsigned threads, std::stop_token stop,
+                               ThreadPool& pool, unsigned threads, const std::stop_token& stop,
                                const std::function<void(std::uint32_t done)>& progress);
 
 }  // namespace similis::engine
