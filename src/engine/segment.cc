@@ -1,27 +1,15 @@
 #include "engine/segment.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cstring>
 
 namespace similis::engine {
 
-namespace {
-constexpr std::size_t kHugePageBytes = 2 << 20;
-}
-
 // Pages are only touched where rows are, so rounding the allocation up costs address space alone.
 VectorBlock::VectorBlock(std::uint64_t bytes, Filled filled, std::shared_ptr<MemoryBudget> budget)
-    : bytes_(bytes), budget_(std::move(budget)) {
-  if (filled == Filled::by_and_by || bytes < kHugePageBytes) {
-    buffer_ = AlignedBuffer(bytes);
-    return;
-  }
-  buffer_ = AlignedBuffer(bytes, kHugePageBytes);
-  // For whole huge pages only; a kernel without them says no, and nothing is lost.
-  (void)::madvise(buffer_.data(), bytes / kHugePageBytes * kHugePageBytes, MADV_HUGEPAGE);
-}
+    : bytes_(bytes),
+      buffer_(filled == Filled::at_once ? AlignedBuffer::huge(bytes) : AlignedBuffer(bytes)),
+      budget_(std::move(budget)) {}
 
 Segment::Segment(std::uint32_t number, const Geometry& geometry,
                  std::unique_ptr<AttributeColumns> columns, std::shared_ptr<MemoryBudget> budget)

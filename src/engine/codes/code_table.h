@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "engine/codes/code.h"
@@ -18,15 +17,15 @@ class CodeTable {
 
   [[nodiscard]] const CodeLayout& layout() const { return layout_; }
   [[nodiscard]] const std::byte* record(std::uint32_t row) const {
-    return chunks_[row / kChunkRows]->data() + row % kChunkRows * stride_;
+    return chunks_[row / kChunkRows].data() + row % kChunkRows * stride_;
   }
   [[nodiscard]] std::byte* record(std::uint32_t row) {
-    return chunks_[row / kChunkRows]->data() + row % kChunkRows * stride_;
+    return chunks_[row / kChunkRows].data() + row % kChunkRows * stride_;
   }
   /// Not while others read.
   void resize(std::uint32_t rows) {
     while (chunks_.size() * kChunkRows < rows)
-      chunks_.push_back(std::make_unique<AlignedBuffer>(kChunkRows * stride_));
+      chunks_.push_back(AlignedBuffer::huge(kChunkRows * stride_));
     rows_ = rows;
   }
   [[nodiscard]] std::uint32_t rows() const { return rows_; }
@@ -36,7 +35,7 @@ class CodeTable {
   CodeLayout layout_;
   std::size_t stride_;
   std::uint32_t rows_ = 0;
-  std::vector<std::unique_ptr<AlignedBuffer>> chunks_;
+  std::vector<AlignedBuffer> chunks_;
 };
 
 }  // namespace similis::engine

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -52,13 +51,13 @@ class Graph {
  private:
   static constexpr std::uint32_t kChunkRows = 1 << 14;
   [[nodiscard]] std::uint32_t* list(std::uint32_t row) const {
-    return reinterpret_cast<std::uint32_t*>(chunks_[row / kChunkRows]->data()) +
+    return reinterpret_cast<std::uint32_t*>(chunks_[row / kChunkRows].data()) +
            std::size_t{row % kChunkRows} * slots_;
   }
 
   std::uint32_t slots_;
   std::uint32_t rows_ = 0;
-  std::vector<std::unique_ptr<AlignedBuffer>> chunks_;
+  std::vector<AlignedBuffer> chunks_;
 };
 
 }  // namespace similis::engine

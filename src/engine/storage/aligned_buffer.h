@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/mman.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -11,6 +13,7 @@ namespace similis::engine {
 
 /// Disk reads are aligned to this; regions of a part begin at its multiples.
 inline constexpr std::size_t kBlockBytes = 4096;
+inline constexpr std::size_t kHugePageBytes = 2 << 20;
 
 constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
@@ -26,6 +29,16 @@ class AlignedBuffer {
         data_(static_cast<std::byte*>(
             std::aligned_alloc(alignment, round_up(bytes == 0 ? 1 : bytes, alignment)))) {
     if (data_ == nullptr) throw std::bad_alloc();
+  }
+
+  /// The same, and the kernel may back it with huge pages: for what is filled at once and read all
+  /// over. One that fills bit by bit would take pages it does not use yet.
+  static AlignedBuffer huge(std::size_t bytes) {
+    if (bytes < kHugePageBytes) return AlignedBuffer(bytes);
+    AlignedBuffer out(bytes, kHugePageBytes);
+    // For whole huge pages only; a kernel without them says no, and nothing is lost.
+    (void)::madvise(out.data(), bytes / kHugePageBytes * kHugePageBytes, MADV_HUGEPAGE);
+    return out;
   }
 
   [[nodiscard]] std::byte* data() const { return data_.get(); }
