@@ -13,6 +13,10 @@ namespace {
 constexpr std::size_t kFilesWaitingMax = 2'000'000;
 /// Rows written in one go: what gathers while the batch before is synced.
 constexpr std::size_t kWriteBatchMax = 256;
+/// A reader's buffer that a larger file made is not kept.
+constexpr std::size_t kBufferKeptMax = 16 << 20;
+/// While the last pictures of one batch are with the model, the next batch already is.
+constexpr std::size_t kEmbedLoops = 2;
 /// A batch for the model is not held back longer than this for more pictures to come.
 constexpr std::chrono::milliseconds kGatherMax{200};
 
@@ -88,7 +92,7 @@ IngestPipeline::IngestPipeline(const Ports& ports, std::vector<IndexTarget> targ
   // One more than decode at once: while it reads and hashes the next file, all of them are busy.
   const std::size_t readers = ports_.limits.decode_threads + 1;
   for (std::size_t i = 0; i < readers; ++i) threads_.emplace_back([this] { prepare_loop(); });
-  threads_.emplace_back([this] { embed_loop(); });
+  for (std::size_t i = 0; i < kEmbedLoops; ++i) threads_.emplace_back([this] { embed_loop(); });
   threads_.emplace_back([this] { write_loop(); });
 }
 
@@ -135,8 +139,10 @@ void IngestPipeline::stop() {
 void IngestPipeline::prepare_loop() {
   Context ctx;
   ctx.cancel = cancel_.get_token();
+  std::vector<std::byte> buffer;
   while (auto source = work_.pop()) {
-    auto prepared = preparer_.prepare(ctx, std::move(*source));
+    if (buffer.size() > kBufferKeptMax) buffer = {};
+    auto prepared = preparer_.prepare(ctx, std::move(*source), buffer);
     if (!prepared.ok()) {
       fail(std::move(prepared).error());
       return;

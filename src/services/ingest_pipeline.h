@@ -23,8 +23,8 @@
 
 namespace similis {
 
-/// Takes pictures in: reading and decoding on several threads, the model on one (it has threads of
-/// its own), writing on one, with bounded queues between them.
+/// Takes pictures in: reading and decoding on several threads, batches for the model on two (it has
+/// threads of its own), writing on one, with bounded queues between them.
 class IngestPipeline {
  public:
   struct Settings {

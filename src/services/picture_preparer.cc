@@ -47,6 +47,13 @@ void describe(const DecodedPicture& decoded, PictureFacts& facts) {
   if (decoded.thumbnail) facts.thumbnail_type = format_mime(decoded.thumbnail->format);
 }
 
+/// Whether it was written to since it was opened.
+bool has_changed(const File& file, const IngestSource& source) {
+  struct stat st{};
+  return fstat(file.fd(), &st) != 0 || st.st_size != source.size_bytes ||
+         std::int64_t{st.st_mtim.tv_sec} * 1'000'000'000 + st.st_mtim.tv_nsec != source.mtime_ns;
+}
+
 bool is_vanished(const std::string& path) {
   struct stat st{};
   return stat(path.c_str(), &st) != 0 && (errno == ENOENT || errno == ENOTDIR);
@@ -68,26 +75,25 @@ PicturePreparer::PicturePreparer(const Ports& ports, CollectionId collection,
                                  const std::vector<IndexTarget>& targets, std::string root)
     : ports_(ports), collection_(collection), targets_(targets), root_(std::move(root)) {}
 
-Result<std::optional<PicturePreparer::Prepared>> PicturePreparer::prepare(const Context& ctx,
-                                                                          IngestSource source) {
+Result<std::optional<PicturePreparer::Prepared>> PicturePreparer::prepare(
+    const Context& ctx, IngestSource source, std::vector<std::byte>& buffer) {
   std::optional<Prepared> out(std::in_place);
   IngestPicture& picture = out->picture;
   picture.source = std::move(source);
 
-  FileBytes file = read(ctx, picture.source);
-  if (file.gone) {
+  Content content = read(ctx, picture.source, buffer);
+  if (content.gone) {
     out->gone = true;
     return out;
   }
-  if (file.error) {
+  if (content.error) {
     picture.step = IngestPicture::Step::fail;
-    picture.error = *std::move(file.error);
+    picture.error = *std::move(content.error);
     picture.try_again = picture.error.code != ErrorCode::too_large;
     return out;
   }
-  const std::span<const std::byte> bytes(*file.bytes);
-  ASSIGN_OR_RETURN(picture.facts.content_hash, sha256(bytes));
-  picture.facts.size_bytes = static_cast<std::int64_t>(bytes.size());
+  ASSIGN_OR_RETURN(picture.facts.content_hash, sha256(content.bytes));
+  picture.facts.size_bytes = static_cast<std::int64_t>(content.bytes.size());
 
   const auto& known = picture.source.known;
   if (known && known->state == RowState::ready &&
@@ -103,10 +109,10 @@ Result<std::optional<PicturePreparer::Prepared>> PicturePreparer::prepare(const 
   TRY(find_equal(ctx, *out));
   if (out->existing || picture.step == IngestPicture::Step::move) return out;
   if (picture.step == IngestPicture::Step::store) {
-    TRY(store_blobs(ctx, bytes, std::nullopt, picture));
+    TRY(store_blobs(ctx, content.bytes, std::nullopt, picture));
     return out;
   }
-  TRY(decode(ctx, bytes, picture));
+  TRY(decode(ctx, content, picture));
   return out;
 }
 
@@ -122,10 +128,12 @@ std::unordered_set<ImageId> PicturePreparer::claimed() const {
 
 /// Reads a file whole. Its size and time are those from before reading, so that a file that is
 /// still being written differs at the next scan.
-PicturePreparer::FileBytes PicturePreparer::read(const Context& ctx, IngestSource& source) const {
-  FileBytes out;
+PicturePreparer::Content PicturePreparer::read(const Context& ctx, IngestSource& source,
+                                               std::vector<std::byte>& buffer) const {
+  Content out;
   if (source.is_upload()) {
-    out.bytes = source.bytes;
+    out.bytes = *source.bytes;
+    source.size_bytes = static_cast<std::int64_t>(out.bytes.size());
   } else {
     const std::string path = source.path();
     auto opened = root_.empty()
@@ -139,22 +147,23 @@ PicturePreparer::FileBytes PicturePreparer::read(const Context& ctx, IngestSourc
     source.size_bytes = opened->size_bytes;
     source.mtime_ns = opened->mtime_ns;
     if (source.size_bytes <= ports_.limits.file_bytes_max) {
-      auto bytes =
-          std::make_shared<std::vector<std::byte>>(static_cast<std::size_t>(source.size_bytes));
-      if (auto status = pread_exact(opened->file.fd(), *bytes, 0, path); !status.ok()) {
+      const auto size = static_cast<std::size_t>(source.size_bytes);
+      if (buffer.size() < size) buffer.resize(size);
+      const auto bytes = std::span(buffer).first(size);
+      if (auto status = pread_exact(opened->file.fd(), bytes, 0, path); !status.ok()) {
         out.error = std::move(status).error();
         return out;
       }
-      out.bytes = std::move(bytes);
+      out.bytes = bytes;
+      out.file = std::move(opened->file);
     }
   }
-  const std::int64_t size =
-      out.bytes ? static_cast<std::int64_t>(out.bytes->size()) : source.size_bytes;
-  if (size > ports_.limits.file_bytes_max) {
-    out.error = Error(ErrorCode::too_large,
-                      "the file has " + std::to_string(size) + " bytes, more than the limit of " +
-                          std::to_string(ports_.limits.file_bytes_max),
-                      "Raise limits.file_bytes_max to take it in.");
+  if (source.size_bytes > ports_.limits.file_bytes_max) {
+    out.error =
+        Error(ErrorCode::too_large,
+              "the file has " + std::to_string(source.size_bytes) +
+                  " bytes, more than the limit of " + std::to_string(ports_.limits.file_bytes_max),
+              "Raise limits.file_bytes_max to take it in.");
   }
   return out;
 }
@@ -236,8 +245,7 @@ Status PicturePreparer::share_vector(const Context& ctx, const std::vector<Image
   return {};
 }
 
-Status PicturePreparer::decode(const Context& ctx, std::span<const std::byte> bytes,
-                               IngestPicture& picture) {
+Status PicturePreparer::decode(const Context& ctx, const Content& content, IngestPicture& picture) {
   {
     std::lock_guard lock(mutex_);
     if (const auto it = broken_.find(picture.facts.content_hash); it != broken_.end()) {
@@ -252,10 +260,20 @@ Status PicturePreparer::decode(const Context& ctx, std::span<const std::byte> by
   }
   request.thumbnail = true;
   request.perceptual_hash = true;
+  DecodeJob job{content.bytes, picture.source.name, std::move(request)};
+  // The worker reads a file itself, which spares a copy of its bytes.
+  if (content.file.is_open()) job.source = &content.file;
   // An error of the call ends the run; what is wrong with the file is an outcome.
-  ASSIGN_OR_RETURN(DecodeOutcome outcome,
-                   ports_.decoder.decode(ctx, {bytes, picture.source.name, std::move(request)}));
+  ASSIGN_OR_RETURN(DecodeOutcome outcome, ports_.decoder.decode(ctx, job));
   auto decoded = picture_or_error(std::move(outcome));
+  if (content.file.is_open() && has_changed(content.file, picture.source)) {
+    // What was decoded may not be what was hashed.
+    picture.step = IngestPicture::Step::fail;
+    picture.error = Error(ErrorCode::io_error, "the file changed while it was read",
+                          "Index it again once it is complete.");
+    picture.try_again = true;
+    return {};
+  }
   if (!decoded.ok()) {
     picture.step = IngestPicture::Step::fail;
     picture.error = std::move(decoded).error();
@@ -269,7 +287,7 @@ Status PicturePreparer::decode(const Context& ctx, std::span<const std::byte> by
   describe(*decoded, picture.facts);
   picture.tensors = std::move(decoded->tensors);
   picture.step = IngestPicture::Step::embed;
-  return store_blobs(ctx, bytes, decoded->thumbnail, picture);
+  return store_blobs(ctx, content.bytes, decoded->thumbnail, picture);
 }
 
 /// Before the row: a blob without a row is swept some day, a row without its blob would be a loss.

@@ -38,7 +38,9 @@ class PicturePreparer {
     std::optional<ImageId> existing;     // of an upload whose bytes were uploaded before
     std::vector<IngestSource> released;  // those that waited for it and need not any longer
   };
-  Result<std::optional<Prepared>> prepare(const Context& ctx, IngestSource source);
+  /// `buffer` is for the file's bytes, the caller's so that it is not made anew for each.
+  Result<std::optional<Prepared>> prepare(const Context& ctx, IngestSource source,
+                                          std::vector<std::byte>& buffer);
 
   /// The picture has its row (or has failed): those that waited for it.
   std::vector<IngestSource> release(const IngestPicture& picture);
@@ -47,18 +49,19 @@ class PicturePreparer {
   [[nodiscard]] std::unordered_set<ImageId> claimed() const;
 
  private:
-  struct FileBytes {
-    std::shared_ptr<const std::vector<std::byte>> bytes;
+  struct Content {
+    std::span<const std::byte> bytes;  // the source's, or in the buffer
+    File file;                         // not of an upload
     std::optional<Error> error;
     bool gone = false;
   };
-  FileBytes read(const Context& ctx, IngestSource& source) const;
+  Content read(const Context& ctx, IngestSource& source, std::vector<std::byte>& buffer) const;
   bool lead(const ContentHash& hash, IngestSource& source);
   std::vector<IngestSource> release_hash(const ContentHash& hash);
   Status find_equal(const Context& ctx, Prepared& out);
   Status share_vector(const Context& ctx, const std::vector<ImageRow>& rows, Prepared& out);
   bool claim_vanished(const ImageRow& row);
-  Status decode(const Context& ctx, std::span<const std::byte> bytes, IngestPicture& picture);
+  Status decode(const Context& ctx, const Content& content, IngestPicture& picture);
   Status store_blobs(const Context& ctx, std::span<const std::byte> bytes,
                      const std::optional<EncodedImage>& thumbnail, const IngestPicture& picture);
 

@@ -386,6 +386,18 @@ TEST_F(BuildTest, AFileThatCannotBeReadNowKeepsItsRow) {
   EXPECT_EQ(rows().at("noextension").id, id);
 }
 
+// Its hash is of other bytes than what was decoded: equal files must not take over that answer.
+TEST_F(BuildTest, AFileThatChangesWhileItIsReadIsReadAgain) {
+  write("a.jpg", picture_bytes(10, 20, 200));
+  decoder_.before_decode = [&] { write("a.jpg", picture_bytes(200, 20, 30, "longer")); };
+  EXPECT_EQ(build().counters.failed, 1);
+  EXPECT_THAT(failures(), ElementsAre(Pair("a.jpg", HasSubstr("changed while it was read"))));
+  decoder_.before_decode = {};
+  EXPECT_EQ(build().counters.ready, 1);
+  EXPECT_EQ(rows().at("a.jpg").classes.front().name, "red");
+  expect_consistent();
+}
+
 TEST_F(BuildTest, TheConfigurationMayAskForHiddenFilesAlways) {
   write(".hidden.jpg", picture_bytes(10, 20, 30));
   EXPECT_EQ(build().counters.ready, 0);

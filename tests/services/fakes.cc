@@ -314,6 +314,7 @@ std::size_t MemoryBlobStore::count(BlobKind kind) const {
 }
 
 Result<DecodeOutcome> FakeDecoder::decode(const Context& ctx, const DecodeJob& job) {
+  if (before_decode) before_decode();
   std::vector<std::byte> read;
   if (const auto* open = std::get_if<const File*>(&job.source)) {
     struct stat info{};

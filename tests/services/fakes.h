@@ -126,6 +126,7 @@ class FakeDecoder final : public Decoder {
 
   std::atomic<int> decoded{0};
   std::atomic<int> delay_ms{0};
+  std::function<void()> before_decode;  // may be empty
 };
 
 /// The mean colour and its squares, eight dimensions.

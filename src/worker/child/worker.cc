@@ -28,8 +28,9 @@
 namespace similis {
 namespace {
 
-// Above this, memory that a picture took is given back to the system after it.
-constexpr std::size_t kBigBytes = std::size_t{16} << 20;
+// Above this, memory that a file or the decoding of a picture took is given back to the system.
+constexpr std::size_t kFileBytesKept = std::size_t{16} << 20;
+constexpr std::size_t kFreeBytesKept = std::size_t{48} << 20;
 // Beside the pictures' memory: thread stacks, allocator slack.
 constexpr std::uint64_t kSlackBytes = std::uint64_t{128} << 20;
 
@@ -85,7 +86,7 @@ class FileBuffer {
     return std::span<const std::byte>(all);
   }
   void trim() {
-    if (capacity_ <= kBigBytes) return;
+    if (capacity_ <= kFileBytesKept) return;
     bytes_.reset();
     capacity_ = 0;
   }
@@ -196,13 +197,9 @@ int run_worker(int argc, char** argv, const BeforeDecode& before_decode) {
     if (!job.ok() || !received->file.is_open()) return 1;
     ReplyMessage reply{job->id, answer(*job, received->file.fd(), buffer, before_decode)};
     received->file.reset();
-    const auto* picture = std::get_if<DecodedPicture>(&reply.outcome);
-    const bool big =
-        job->file_bytes > kBigBytes || picture == nullptr ||
-        std::uint64_t(picture->width_px) * std::uint64_t(picture->height_px) * 3 > kBigBytes;
     if (!send(kWorkerSocketFd, to_bytes(std::move(reply), arena))) break;
     buffer.trim();
-    if (big) ::malloc_trim(0);
+    if (::mallinfo2().fordblks > kFreeBytesKept) ::malloc_trim(0);
   }
   // Not through exit(): what runs there would meet a process without rights.
   ::_exit(0);
