@@ -6,8 +6,7 @@ namespace similis::engine {
 
 void Graph::resize(std::uint32_t rows) {
   while (std::uint64_t{chunks_.size()} * kChunkRows < rows) {
-    auto chunk =
-        AlignedBuffer::huge(std::size_t{kChunkRows} * slots_ * sizeof(std::uint32_t));
+    auto chunk = AlignedBuffer::huge(std::size_t{kChunkRows} * slots_ * sizeof(std::uint32_t));
     std::fill_n(reinterpret_cast<std::uint32_t*>(chunk.data()), std::size_t{kChunkRows} * slots_,
                 kNone);
     chunks_.push_back(std::move(chunk));

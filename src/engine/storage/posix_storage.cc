@@ -4,52 +4,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 
 #include "base/file.h"
 #include "engine/storage/aligned_buffer.h"
+#include "engine/storage/posix_reads.h"
 #include "engine/storage/storage.h"
 
 namespace similis::engine {
 namespace {
-
-// Below this the page cache is the better reader.
-constexpr std::size_t kDirectBytesMin = 64 << 10;
-
-class PosixReadFile final : public ReadFile {
- public:
-  PosixReadFile(File cached, File direct, std::uint64_t size, std::string name)
-      : cached_(std::move(cached)),
-        direct_(std::move(direct)),
-        size_(size),
-        name_(std::move(name)) {}
-
-  Status read(std::uint64_t offset, std::span<std::byte> out) const override {
-    // The part of an aligned request that O_DIRECT can serve: whole blocks inside the file.
-    std::size_t direct_bytes = 0;
-    if (direct_.is_open() && offset % kBlockBytes == 0 && offset < size_ &&
-        reinterpret_cast<std::uintptr_t>(out.data()) % kBlockBytes == 0) {
-      const std::uint64_t inside = std::min<std::uint64_t>(out.size(), size_ - offset);
-      direct_bytes = static_cast<std::size_t>(inside / kBlockBytes * kBlockBytes);
-    }
-    if (direct_bytes >= kDirectBytesMin) {
-      const Status direct = pread_exact(direct_.fd(), out.first(direct_bytes), offset, name_);
-      if (direct.ok())
-        return pread_exact(cached_.fd(), out.subspan(direct_bytes), offset + direct_bytes, name_);
-      // Some file systems accept the flag and refuse the read: the cached way decides.
-    }
-    return pread_exact(cached_.fd(), out, offset, name_);
-  }
-
-  [[nodiscard]] std::uint64_t size() const override { return size_; }
-
- private:
-  const File cached_;
-  const File direct_;
-  const std::uint64_t size_;
-  const std::string name_;
-};
 
 class PosixAppendFile final : public AppendFile {
  public:
@@ -93,14 +58,23 @@ class PosixStorage final : public Storage {
 
   Result<std::shared_ptr<ReadFile>> open(const Path& path) override {
     ASSIGN_OR_RETURN(File cached, File::open(path, O_RDONLY));
-    struct stat info{};
-    if (::fstat(cached.fd(), &info) != 0) return errno_error(errno, "stat", path.native());
+    struct statx info{};
+    if (::statx(cached.fd(), "", AT_EMPTY_PATH, STATX_SIZE | STATX_DIOALIGN, &info) != 0)
+      return errno_error(errno, "stat", path.native());
     File direct;
     if (auto opened = File::open(path, O_RDONLY | O_DIRECT); opened.ok())
       direct = std::move(opened).value();  // else everything goes through the cache
-    return std::shared_ptr<ReadFile>(
-        std::make_shared<PosixReadFile>(std::move(cached), std::move(direct),
-                                        static_cast<std::uint64_t>(info.st_size), path.native()));
+    // A kernel before 6.1 does not say what the disk's block is.
+    const bool known = (info.stx_mask & STATX_DIOALIGN) != 0 && info.stx_dio_offset_align != 0;
+    const std::uint32_t alignment =
+        known ? std::max(info.stx_dio_offset_align, info.stx_dio_mem_align) : kBlockBytes;
+    return std::shared_ptr<ReadFile>(std::make_shared<PosixReadFile>(
+        std::move(cached), std::move(direct), info.stx_size, alignment, path.native()));
+  }
+
+  std::unique_ptr<ReadQueue> make_read_queue() override {
+    if (auto queue = make_uring_queue()) return queue;
+    return Storage::make_read_queue();
   }
 
   Result<std::vector<std::string>> list(const Path& directory) override {

@@ -19,6 +19,33 @@ class ReadFile {
   virtual ~ReadFile() = default;
   virtual Status read(std::uint64_t offset, std::span<std::byte> out) const = 0;
   [[nodiscard]] virtual std::uint64_t size() const = 0;
+  /// Reads of a ReadQueue go past the page cache when offset, length and address are multiples of
+  /// this: the disk's block, a power of two.
+  [[nodiscard]] virtual std::uint32_t alignment() const { return 512; }
+};
+
+struct ReadRequest {
+  const ReadFile* file = nullptr;
+  std::uint64_t offset = 0;
+  std::span<std::byte> out;
+  Status status;  // once it is no longer pending
+};
+
+/// Reads that one caller waits for together. Its requests may not move while any is pending.
+struct ReadGroup {
+  std::vector<ReadRequest> requests;
+  std::size_t pending = 0;
+};
+
+/// Reads of several groups, under way side by side. One thread at a time; none may be pending when
+/// it ends.
+class ReadQueue {
+ public:
+  virtual ~ReadQueue() = default;
+  /// Begins all reads of the group.
+  virtual void submit(ReadGroup& group) = 0;
+  /// Takes in what has come, counting its groups' `pending` down; when `wait`, at least one.
+  virtual void reap(bool wait) = 0;
 };
 
 /// Written at its end only, by one thread at a time.
@@ -50,6 +77,8 @@ class Storage {
   /// already_exists when there is one.
   virtual Result<std::unique_ptr<AppendFile>> create(const Path& path) = 0;
   virtual Result<std::shared_ptr<ReadFile>> open(const Path& path) = 0;
+  /// For files opened by this storage. The default reads one after another when they are submitted.
+  virtual std::unique_ptr<ReadQueue> make_read_queue();
   /// Names of the files in a folder, in no order; not_found when there is no such folder.
   virtual Result<std::vector<std::string>> list(const Path& directory) = 0;
   /// Replaces `to`.

@@ -1,0 +1,94 @@
+#include "engine/storage/posix_reads.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <cstring>
+#include <random>
+
+#include "engine/storage/aligned_buffer.h"
+
+namespace similis::engine {
+namespace {
+
+class ReadQueueTest : public testing::TestWithParam<bool> {
+ protected:
+  static constexpr std::uint64_t kBytes = (1 << 20) + 100;
+
+  ReadQueueTest() {
+    char name[] = "/tmp/similis-reads-XXXXXX";
+    folder_ = ::mkdtemp(name);
+    const auto file = posix_storage().create(folder_ / "file");
+    EXPECT_TRUE(file.ok());
+    std::mt19937 random(1);
+    for (std::uint64_t i = 0; i < kBytes; ++i)
+      content_.push_back(static_cast<std::byte>(random() & 0xff));
+    EXPECT_TRUE((*file)->append(content_).ok());
+    file_ = posix_storage().open(folder_ / "file").value();
+    queue_ = GetParam() ? make_uring_queue() : posix_storage().Storage::make_read_queue();
+  }
+  ~ReadQueueTest() override { std::filesystem::remove_all(folder_); }
+
+  void wait(const ReadGroup& group) {
+    while (group.pending > 0) queue_->reap(true);
+  }
+
+  std::filesystem::path folder_;
+  std::vector<std::byte> content_;
+  std::shared_ptr<ReadFile> file_;
+  std::unique_ptr<ReadQueue> queue_;  // null where the kernel has none
+};
+
+// More at once than the kernel's queue holds; past the page cache and, unaligned, through it.
+TEST_P(ReadQueueTest, ManyGroupsSideBySide) {
+  if (!queue_) GTEST_SKIP() << "the kernel refuses io_uring";
+  const std::uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  constexpr std::size_t kGroups = 5, kReads = 150, kMax = 8192;
+  AlignedBuffer buffer(kGroups * kReads * kMax);
+  std::vector<ReadGroup> groups(kGroups);
+  std::byte* at = buffer.data();
+  for (ReadGroup& group : groups) {
+    for (std::size_t i = 0; i < kReads; ++i, at += kMax) {
+      const std::uint64_t unit = i % 3 == 0 ? 1 : file_->alignment();
+      const std::uint64_t bytes = (1 + random() % (kMax / unit)) * unit;
+      const std::uint64_t offset = random() % ((kBytes - bytes) / unit) * unit;
+      group.requests.push_back({file_.get(), offset, {at, bytes}, {}});
+    }
+    queue_->submit(group);
+  }
+  for (ReadGroup& group : groups) {
+    wait(group);
+    for (const ReadRequest& request : group.requests) {
+      ASSERT_TRUE(request.status.ok()) << request.status.error().message;
+      ASSERT_EQ(
+          std::memcmp(request.out.data(), content_.data() + request.offset, request.out.size()), 0);
+    }
+  }
+}
+
+TEST_P(ReadQueueTest, ReadsBeyondTheEndFailAlone) {
+  if (!queue_) GTEST_SKIP() << "the kernel refuses io_uring";
+  AlignedBuffer buffer(3 * kBlockBytes);
+  ReadGroup group;
+  for (const std::uint64_t offset : {std::uint64_t{0}, round_up(kBytes, kBlockBytes), kBytes - 10})
+    group.requests.push_back({file_.get(),
+                              offset,
+                              {buffer.data() + group.requests.size() * kBlockBytes, kBlockBytes},
+                              {}});
+  queue_->submit(group);
+  wait(group);
+  EXPECT_TRUE(group.requests[0].status.ok());
+  EXPECT_EQ(std::memcmp(buffer.data(), content_.data(), kBlockBytes), 0);
+  for (const std::size_t i : {1U, 2U}) {
+    ASSERT_FALSE(group.requests[i].status.ok());
+    EXPECT_EQ(group.requests[i].status.error().code, ErrorCode::corruption);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernel, ReadQueueTest, testing::Values(true));
+INSTANTIATE_TEST_SUITE_P(OneByOne, ReadQueueTest, testing::Values(false));
+
+}  // namespace
+}  // namespace similis::engine

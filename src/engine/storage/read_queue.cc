@@ -1,0 +1,22 @@
+#include "engine/storage/storage.h"
+
+namespace similis::engine {
+namespace {
+
+class SequentialQueue final : public ReadQueue {
+ public:
+  void submit(ReadGroup& group) override {
+    for (ReadRequest& request : group.requests)
+      request.status = request.file->read(request.offset, request.out);
+    group.pending = 0;
+  }
+  void reap(bool /*wait*/) override {}
+};
+
+}  // namespace
+
+std::unique_ptr<ReadQueue> Storage::make_read_queue() {
+  return std::make_unique<SequentialQueue>();
+}
+
+}  // namespace similis::engine
