@@ -20,6 +20,7 @@ struct Work {
   std::vector<std::uint32_t> changed;
   std::shared_ptr<const PartList> parts;  // grows by the part to be written
   std::vector<std::string> dropped;       // files of parts joined into the new one
+  std::vector<Manifest::Derived> derived;
 };
 
 /// Takes parts that hold changes alone out of the list, when they are many, and their rows into
@@ -100,7 +101,7 @@ Status IndexImpl::checkpoint_locked(Seal seal, Compaction* compaction) {
   {
     std::lock_guard lock(commit_mutex);
     TRY(check_writable());
-    const bool structure = compaction != nullptr || !obsolete_files.empty();
+    const bool structure = compaction != nullptr || !obsolete_files.empty() || graphs_changed;
     if (compaction != nullptr) install(*compaction);
     Segment& open = *segments.back();
     const bool full = open.rows() >= options.segment_rows && segments.size() < kSegmentsMax;
@@ -120,7 +121,9 @@ Status IndexImpl::checkpoint_locked(Seal seal, Compaction* compaction) {
                        segment->sealed(),
                        segment->take_changed(),
                        segment->parts(),
+                       {},
                        {}});
+      if (segment->graph()) works.back().derived.push_back(segment->graph_record());
     }
     log.reset();
     covered = logs;
@@ -135,6 +138,7 @@ Status IndexImpl::checkpoint_locked(Seal seal, Compaction* compaction) {
     manifest.first_wal = next_file++;
     manifest.next_segment = next_segment;
     obsolete = obsolete_files;
+    graphs_changed = false;
   }
 
   std::vector<std::string> written;
@@ -165,6 +169,7 @@ Status IndexImpl::checkpoint_locked(Seal seal, Compaction* compaction) {
       segment.sealed = work.sealed;
       segment.rows = work.view.rows;
       for (const auto& part : *work.parts) segment.parts.push_back(part->record());
+      segment.derived = work.derived;
     }
     {
       std::lock_guard lock(commit_mutex);
@@ -178,6 +183,7 @@ Status IndexImpl::checkpoint_locked(Seal seal, Compaction* compaction) {
   {
     std::lock_guard lock(commit_mutex);
     if (!status.ok()) {
+      graphs_changed = true;  // perhaps: then the next one is as good
       for (const Work& work : works)
         for (const std::uint32_t ordinal : work.changed) work.segment->mark_changed(ordinal);
       if (outcome == PublishOutcome::unknown) {

@@ -88,10 +88,14 @@ Result<bool> IndexImpl::compact_once(Inputs (IndexImpl::*choose)() const, const 
       std::lock_guard lock(commit_mutex);
       for (const auto& input : compaction.inputs) input->stop_tracking();
     }
-    const bool wrote = compaction.output && !compaction.output->parts()->empty();
+    std::vector<std::string> wrote;
+    if (compaction.output && !compaction.output->parts()->empty())
+      wrote.push_back(part_name(compaction.part_file));
+    if (compaction.output && compaction.output->graph())
+      wrote.push_back(derived_name(compaction.output->graph_record().file));
     compaction.output.reset();
-    if (wrote) {
-      if (auto removed = storage.remove(directory / part_name(compaction.part_file)); !removed.ok())
+    for (const std::string& name : wrote) {
+      if (auto removed = storage.remove(directory / name); !removed.ok())
         similis::log(LogLevel::warning,
                      "a file stays until the next opening: " + removed.error().message);
     }
@@ -163,6 +167,15 @@ Status IndexImpl::build(Compaction& compaction, const SnapshotState& snapshot,
   }
   parts->push_back(std::move(opened).value());
   output.set_parts(std::move(parts), output.rows());
+  if (shape.kind != IndexKind::graph || output.rows() < options.graph_rows_min) return {};
+  {
+    std::lock_guard lock(commit_mutex);
+    if (!graph_fits(output.rows())) return {};
+  }
+  // Before anybody searches it: until it has a graph every row would be compared.
+  ASSIGN_OR_RETURN(auto made, make_graph(output.view(compaction.output), output.rows(),
+                                         snapshot.lsn, background_threads(), call));
+  output.set_graph(std::move(made.graph), made.record);
   return {};
 }
 
@@ -186,6 +199,7 @@ void IndexImpl::install(Compaction& compaction) {
     }
     for (const auto& part : *input.parts())
       obsolete_files.push_back(part_name(part->record().file));
+    if (input.graph()) obsolete_files.push_back(derived_name(input.graph_record().file));
   }
   std::vector<std::shared_ptr<Segment>> kept;
   for (const auto& segment : segments) {

@@ -3,15 +3,14 @@
 // f32, int64).
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <fstream>
 #include <iostream>
+#include <numeric>
 #include <string>
 #include <vector>
 
+#include "engine/bench_data.h"
 #include "engine/codes/code_table.h"
 #include "engine/codes/frame.h"
 #include "engine/graph/build.h"
@@ -21,42 +20,6 @@
 namespace similis::engine {
 namespace {
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-template <typename T>
-struct Table {
-  std::size_t rows = 0, columns = 0;
-  std::vector<T> values;
-  [[nodiscard]] std::span<const T> row(std::size_t r) const {
-    return std::span(values).subspan(r * columns, columns);
-  }
-};
-
-/// A two-dimensional .npy file of version 1, in C order, whose elements are T's.
-template <typename T>
-Table<T> read_npy(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  char head[10] = {};
-  in.read(head, sizeof head);
-  std::uint16_t bytes = 0;
-  std::memcpy(&bytes, head + 8, 2);
-  std::string text(bytes, ' ');
-  in.read(text.data(), bytes);
-  Table<T> out;
-  const std::size_t at = text.find("'shape': (");
-  if (!in || at == std::string::npos ||
-      std::sscanf(text.c_str() + at, "'shape': (%zu, %zu)", &out.rows, &out.columns) != 2) {
-    std::cerr << path << " is not a table\n";
-    std::exit(2);
-  }
-  out.values.resize(out.rows * out.columns);
-  in.read(reinterpret_cast<char*>(out.values.data()),
-          static_cast<std::streamsize>(out.values.size() * sizeof(T)));
-  return out;
-}
-
 int run(const std::string& folder, const GraphOptions& graph_options, std::uint32_t lead,
         std::uint32_t tail_bits) {
   const auto base = read_npy<float>(folder + "/base.npy");
@@ -64,21 +27,22 @@ int run(const std::string& folder, const GraphOptions& graph_options, std::uint3
   const auto truth = read_npy<std::int64_t>(folder + "/truth.npy");
   const auto dimensions = static_cast<std::uint32_t>(base.columns);
   constexpr std::size_t kSampleRows = 8192;
-  double begin = now();
+  double begin = bench_seconds();
   std::vector<float> sample;
   for (std::size_t i = 0; i < std::min(kSampleRows, base.rows); ++i) {
     const auto row = base.row(i * base.rows / std::min(kSampleRows, base.rows));
     sample.insert(sample.end(), row.begin(), row.end());
   }
   const Frame frame = Frame::learn(sample, dimensions, lead, 1);
-  std::printf("frame: %.1f s, leading %u hold %.3f of the variance\n", now() - begin, lead,
-              static_cast<double>(frame.lead_share()));
+  std::printf("frame: %.1f s, leading %u hold %.3f of the variance\n", bench_seconds() - begin,
+              lead, static_cast<double>(frame.lead_share()));
 
   const CodeLayout layout{lead, dimensions - lead, tail_bits};
-  CodeTable codes(layout);
-  codes.resize(static_cast<std::uint32_t>(base.rows));
+  CodeTable codes(layout, static_cast<std::uint32_t>(base.rows));
+  std::vector<std::uint32_t> all(base.rows);
+  std::iota(all.begin(), all.end(), 0U);
   ThreadPool pool(2);
-  begin = now();
+  begin = bench_seconds();
   std::atomic<std::uint32_t> next{0};
   pool.run(2, [&] {
     std::vector<float> turned(dimensions);
@@ -87,12 +51,12 @@ int run(const std::string& folder, const GraphOptions& graph_options, std::uint3
       encode_record(layout, turned, {codes.record(r), layout.record_bytes()});
     }
   });
-  std::printf("codes: %.1f s, %zu bytes a row\n", now() - begin, layout.record_bytes());
+  std::printf("codes: %.1f s, %zu bytes a row\n", bench_seconds() - begin, layout.record_bytes());
 
-  begin = now();
-  auto built = build_graph(codes, graph_options, pool, 2, {}, {});
+  begin = bench_seconds();
+  auto built = build_graph(codes, all, graph_options, pool, 2, {}, {});
   if (!built.ok()) return 1;
-  std::printf("graph: %.1f s\n", now() - begin);
+  std::printf("graph: %.1f s\n", bench_seconds() - begin);
 
   QueryCode query(layout);
   std::vector<float> turned(dimensions);
@@ -104,16 +68,16 @@ int run(const std::string& folder, const GraphOptions& graph_options, std::uint3
     std::uint64_t comparisons = 0;
     double walking = 0, preparing = 0;
     for (std::size_t q = 0; q < queries.rows; ++q) {
-      begin = now();
+      begin = bench_seconds();
       frame.turn(queries.row(q), true, turned);
       query.set(turned);
-      const double ready = now();
+      const double ready = bench_seconds();
       preparing += ready - begin;
       walk.run(built->graph, codes, query, built->entry, list);
       std::vector<Candidate> refined(walk.found().begin(), walk.found().end());
       for (Candidate& c : refined) c.nearness = query.refine(codes.record(c.row)).nearness;
       std::sort(refined.begin(), refined.end());
-      walking += now() - ready;
+      walking += bench_seconds() - ready;
       comparisons += walk.comparisons();
       for (std::size_t i = 0; i < 10; ++i) {
         const auto at = std::find_if(refined.begin(), refined.end(),
@@ -124,11 +88,13 @@ int run(const std::string& folder, const GraphOptions& graph_options, std::uint3
         for (std::size_t d = 0; d < 3; ++d) in_refined[d] += place < 10 + 5 * static_cast<long>(d);
       }
     }
-    const auto all = static_cast<double>(queries.rows * 10), n = static_cast<double>(queries.rows);
+    const auto wanted = static_cast<double>(queries.rows * 10),
+               n = static_cast<double>(queries.rows);
     std::printf("%6zu %9.4f %9.4f %9.4f %9.4f %8.0f %8.1f %8.1f\n", list,
-                static_cast<double>(in_list) / all, static_cast<double>(in_refined[0]) / all,
-                static_cast<double>(in_refined[1]) / all, static_cast<double>(in_refined[2]) / all,
-                static_cast<double>(comparisons) / n, walking / n * 1e6, preparing / n * 1e6);
+                static_cast<double>(in_list) / wanted, static_cast<double>(in_refined[0]) / wanted,
+                static_cast<double>(in_refined[1]) / wanted,
+                static_cast<double>(in_refined[2]) / wanted, static_cast<double>(comparisons) / n,
+                walking / n * 1e6, preparing / n * 1e6);
   }
   return 0;
 }

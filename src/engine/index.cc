@@ -136,6 +136,15 @@ Status Index::compact(const CallOptions& call) {
     ASSIGN_OR_RETURN(const bool done, impl_->compact_once(&IndexImpl::choose_any, call));
     if (!done) break;
   }
+  return build_graphs(call);
+}
+
+Status Index::build_graphs(const CallOptions& call) {
+  for (int i = 0; i < kCompactionsMax; ++i) {
+    ASSIGN_OR_RETURN(const bool done,
+                     impl_->make_graph_once(IndexImpl::GraphDue::any, impl_->threads, call));
+    if (!done) break;
+  }
   return {};
 }
 

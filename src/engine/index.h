@@ -14,8 +14,9 @@
 
 #include "base/result.h"
 
-/// The disk vector index: exact search over fp16 vectors that survive a crash, with rows added,
-/// replaced, erased and filtered while searches run. This header is its whole public face.
+/// The disk vector index: search over fp16 vectors that survive a crash, exact or by a graph whose
+/// answers carry exact scores, with rows added, replaced, erased and filtered while searches run.
+/// This header is its whole public face.
 ///
 ///   ASSIGN_OR_RETURN(auto index, Index::create("pictures.idx", {.dimensions = 1280}, {}));
 ///   TRY(index->upsert(rows, {}));
@@ -35,7 +36,10 @@ enum class Metric : std::uint8_t {
   l2 = 3,             // minus the squared Euclidean distance
 };
 
-enum class IndexKind : std::uint8_t { flat = 1 };
+enum class IndexKind : std::uint8_t {
+  flat = 1,   // every row is compared
+  graph = 2,  // segments of many rows have a graph, made in the background
+};
 
 /// Ids are positive and below 2^53.
 inline constexpr std::uint64_t kRowIdMax = (std::uint64_t{1} << 53) - 1;
@@ -101,8 +105,10 @@ struct IndexOptions {
   std::uint64_t checkpoint_log_bytes = 64 << 20;
   /// The open segment is sealed at this many rows; compaction may merge to larger ones.
   std::uint32_t segment_rows = 1 << 20;
-  /// Checkpoints and compaction on a thread of the index; false: within the write that makes them
-  /// due, which keeps tests repeatable.
+  /// A segment of kind `graph` gets one at this many rows; fewer are compared as quickly.
+  std::uint32_t graph_rows_min = 8192;
+  /// Checkpoints, compaction and graphs on a thread of the index; false: within the write that
+  /// makes them due, which keeps tests repeatable.
   bool background = true;
   /// null: the operating system's files.
   Storage* storage = nullptr;
@@ -140,8 +146,14 @@ struct Hit {
 
 struct SearchOptions {
   std::size_t k = 10;  // 1..kSearchKMax
-  RowFilter filter;    // empty: every row
-  CallOptions call;
+  RowFilter filter{};  // empty: every row
+  /// The share of the true nearest rows that is to be found, on average: above 0, at most 1. At 1
+  /// every row is compared; below, kind `graph` looks at as few as its calibration allows. Rows
+  /// that no graph covers yet are compared in any case, and scores are exact always.
+  float recall = 0.99F;
+  /// Not 0: the length of a walk's list of candidates, in place of what `recall` asks for.
+  std::size_t list_size = 0;
+  CallOptions call{};
 };
 
 struct SearchAnswer {
@@ -161,7 +173,9 @@ struct IndexStatistics {
   std::uint64_t bytes_in_memory = 0;    // vectors, ids, tables, columns
   std::uint64_t read_buffer_bytes = 0;  // besides, once for all indexes that share a budget
   std::uint64_t vector_bytes_in_memory = 0;
-  std::uint64_t vector_bytes_on_disk_only = 0;  // what each unfiltered search reads
+  std::uint64_t vector_bytes_on_disk_only = 0;  // what each unfiltered exact search reads
+  std::uint64_t graph_rows = 0;                 // that graphs cover
+  std::uint64_t graph_bytes_in_memory = 0;      // of bytes_in_memory
   std::uint64_t reads = 0;                      // since opening, as in SearchAnswer
   std::uint64_t bytes_read = 0;
   std::uint64_t lsn = 0;
@@ -183,7 +197,7 @@ class Snapshot {
   [[nodiscard]] std::uint64_t lsn() const;
   [[nodiscard]] std::uint64_t rows() const;  // live, counted when called
 
-  /// Exact search. `queries`: one or more vectors of the index's dimensions, one after another;
+  /// `queries`: one or more vectors of the index's dimensions, one after another;
   /// finite, at most 65504 in magnitude.
   [[nodiscard]] Result<SearchAnswer> search(std::span<const float> queries,
                                             const SearchOptions& options) const;
@@ -251,8 +265,11 @@ class Index {
 
   /// Moves what the log holds into parts, so that the next opening is quick.
   Status checkpoint();
-  /// Drops dead rows and merges small segments, whatever the automatic thresholds say.
+  /// Drops dead rows and merges small segments, whatever the automatic thresholds say; then as
+  /// build_graphs().
   Status compact(const CallOptions& call);
+  /// Has all rows of segments that are large enough in a graph.
+  Status build_graphs(const CallOptions& call);
   /// Checks every byte on disk while the index goes on working.
   [[nodiscard]] Result<std::vector<DamageReport>> verify(const CallOptions& call) const;
 

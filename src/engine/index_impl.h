@@ -1,12 +1,14 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <span>
 #include <string>
@@ -14,6 +16,8 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/graph/segment_graph.h"
+#include "engine/graph_search.h"
 #include "engine/id_map.h"
 #include "engine/index.h"
 #include "engine/scratch_pool.h"
@@ -29,10 +33,10 @@ namespace similis::engine {
 inline constexpr std::size_t kSegmentsMax = 4;
 
 /// One index, open. Split over open.cc (recovery), write.cc (commits), checkpoint.cc,
-/// compaction.cc, maintenance.cc (what runs when; memory), read.cc and verify.cc.
+/// compaction.cc, graph_upkeep.cc, maintenance.cc (what runs when; memory), read.cc and verify.cc.
 ///
 /// Locks, in the order they may be taken:
-///   compaction_mutex   one compaction at a time
+///   compaction_mutex   one compaction, or one building of a graph, at a time
 ///   maintenance_mutex  one checkpoint, or one pass over resident vectors, at a time
 ///   commit_mutex       the order of writes; all that is marked (commit)
 ///   map_mutex          id → location, and publishing with it
@@ -75,6 +79,7 @@ struct IndexImpl {
   static Status create_files(const std::filesystem::path& directory, const IndexShape& shape,
                              const IndexOptions& options);
   Status recover(const Manifest& manifest);
+  void load_graph(Segment& segment, const Manifest::Derived& record);
   Status load_segment(const Manifest::Segment& record);
   static Result<std::uint64_t> largest_id(Storage& storage, const std::filesystem::path& directory);
   Status replay_logs(const Manifest& manifest, const std::vector<std::uint64_t>& files);
@@ -117,13 +122,30 @@ struct IndexImpl {
   Status build(Compaction& compaction, const SnapshotState& snapshot, const CallOptions& call);
   void install(Compaction& compaction);  // (commit)
 
+  // --- graph_upkeep.cc
+  struct MadeGraph {
+    std::shared_ptr<const SegmentGraph> graph;
+    Manifest::Derived record;
+  };
+  enum class GraphDue { urgent, worth, any };
+  /// Builds and writes the graph of a segment's first rows, which parts hold.
+  Result<MadeGraph> make_graph(const SegmentView& view, std::uint32_t rows, std::uint64_t lsn,
+                               unsigned thread_count, const CallOptions& call);
+  void set_graph(Segment& segment, MadeGraph made);                            // (commit)
+  [[nodiscard]] bool graph_fits(std::uint64_t rows) const;                     // (commit)
+  [[nodiscard]] std::shared_ptr<Segment> choose_graph(GraphDue wanted) const;  // (commit)
+  /// Makes at most one; false when none is due.
+  Result<bool> make_graph_once(GraphDue wanted, unsigned thread_count, const CallOptions& call);
+
   // --- maintenance.cc
   void after_commit();
   Status throttle(const CallOptions& call);
   Status maintain();
   void run_maintenance();
   [[nodiscard]] bool maintenance_due();  // takes commit_mutex
-  /// Ids, tables and columns: what is needed whatever vectors are in memory. (commit)
+  /// Of what searches should not feel.
+  [[nodiscard]] unsigned background_threads() const;
+  /// Ids, tables, columns and graphs: what is needed whatever vectors are in memory. (commit)
   [[nodiscard]] std::uint64_t table_bytes() const;
   void budget_tables();  // (commit)
   /// Drops vectors that parts hold while over the limit, loads what fits below it.
@@ -160,6 +182,7 @@ struct IndexImpl {
   ScratchPool& scratch;    // the budget's
   std::unique_ptr<Storage::Lock> directory_lock;
   ReadCounters counters;
+  GraphWorkers graph_workers;
 
   std::mutex compaction_mutex;
   std::mutex maintenance_mutex;
@@ -178,6 +201,8 @@ struct IndexImpl {
   float norm_max = 0;
   std::string read_only;
   std::uint64_t damaged_rows = 0;
+  bool graphs_changed = false;  // since the last manifest
+  std::chrono::steady_clock::time_point graph_rest_until{};
   /// No longer needed once the next manifest is out.
   std::vector<std::string> obsolete_files;
   std::atomic<std::uint64_t> max_id{0};

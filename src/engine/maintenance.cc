@@ -10,6 +10,7 @@ namespace {
 constexpr std::size_t kLogsMax = 16;
 constexpr std::uint64_t kThrottleFactor = 8;
 constexpr auto kRetryAfter = std::chrono::seconds(2);
+constexpr auto kLookAfter = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -23,7 +24,7 @@ bool IndexImpl::maintenance_due() {
   std::lock_guard lock(commit_mutex);
   if (!read_only.empty()) return false;
   return log_bytes.load(std::memory_order_relaxed) >= log_bytes_max() || logs.size() > kLogsMax ||
-         !choose_due().empty();
+         !choose_due().empty() || choose_graph(GraphDue::urgent) != nullptr;
 }
 
 // In the background the thread is woken; else the writer whose batch made something due does it.
@@ -80,6 +81,15 @@ Status IndexImpl::maintain() {
     ASSIGN_OR_RETURN(const bool done, compact_once(&IndexImpl::choose_due, {}));
     if (!done) break;
   }
+  while (!stopping) {
+    GraphDue graph_due = GraphDue::urgent;
+    {
+      std::lock_guard lock(commit_mutex);
+      if (std::chrono::steady_clock::now() >= graph_rest_until) graph_due = GraphDue::worth;
+    }
+    ASSIGN_OR_RETURN(const bool done, make_graph_once(graph_due, background_threads(), {}));
+    if (!done) break;
+  }
   return settle_memory();
 }
 
@@ -87,7 +97,8 @@ void IndexImpl::run_maintenance() {
   std::unique_lock lock(wake_mutex);
   while (!stopping) {
     if (maintenance_status.ok()) {
-      wake.wait(lock, [&] { return due || stopping; });
+      // Now and then it looks by itself whether a graph is worth making.
+      wake.wait_for(lock, kLookAfter, [&] { return due || stopping; });
     } else {
       wake.wait_for(lock, kRetryAfter, [&] { return stopping.load(); });
     }
@@ -109,12 +120,17 @@ void IndexImpl::run_maintenance() {
   }
 }
 
+unsigned IndexImpl::background_threads() const {
+  return maintenance.joinable() ? std::max(1U, threads / 2) : threads;
+}
+
 std::uint64_t IndexImpl::table_bytes() const {
   std::uint64_t bytes = map.bytes_in_memory();
   for (const auto& segment : segments) {
     bytes += segment->columns().bytes_in_memory();
     bytes += round_up(segment->rows(), geometry.chunk_rows) * 16;  // id and death
     for (const auto& part : *segment->parts()) bytes += part->bytes_in_memory();
+    if (segment->graph()) bytes += segment->graph()->bytes_in_memory();
   }
   return bytes;
 }

@@ -43,7 +43,8 @@ IndexImpl::IndexImpl(Storage& storage_, std::filesystem::path directory_, IndexO
       budget(options.memory ? options.memory : make_memory_budget(UINT64_MAX)),
       threads(options.threads != 0 ? options.threads
                                    : std::max(1U, std::thread::hardware_concurrency())),
-      scratch(budget->scratch()) {
+      scratch(budget->scratch()),
+      graph_workers(storage) {
   budget->join_searches(this, threads, geometry.chunk_bytes());
 }
 
@@ -84,7 +85,8 @@ Result<std::unique_ptr<IndexImpl>> IndexImpl::open(const std::filesystem::path& 
   }
   ASSIGN_OR_RETURN(auto lock, storage.lock(directory));
   ASSIGN_OR_RETURN(const Manifest manifest, read_manifest(storage, directory));
-  if (manifest.kind != static_cast<std::uint32_t>(IndexKind::flat) || manifest.metric < 1 ||
+  if (manifest.kind < static_cast<std::uint32_t>(IndexKind::flat) ||
+      manifest.kind > static_cast<std::uint32_t>(IndexKind::graph) || manifest.metric < 1 ||
       manifest.metric > static_cast<std::uint32_t>(Metric::l2))
     return impossible(directory.native() + ": an index of unknown kind or metric");
   auto impl = std::make_unique<IndexImpl>(storage, directory, options, manifest);
@@ -139,6 +141,18 @@ Status IndexImpl::recover(const Manifest& manifest) {
   TRY(replay_logs(manifest, log_files));
 
   budget_tables();
+  // Searches are slower without a graph, but there are searches.
+  for (const auto& segment : segments) {
+    if (!budget->passed() || !segment->graph()) continue;
+    similis::log(LogLevel::warning,
+                 directory.native() + ": a graph of " + std::to_string(segment->graph()->rows()) +
+                     " vectors would take " + std::to_string(segment->graph()->bytes_in_memory()) +
+                     " bytes of memory; without it every vector is compared "
+                     "(index.memory_max)");
+    obsolete_files.push_back(derived_name(segment->graph_record().file));
+    segment->set_graph(nullptr, {});
+    budget_tables();
+  }
   if (budget->tables() > budget->limit()) {
     return Error(ErrorCode::resource_exhausted,
                  directory.native() + ": with this index " + std::to_string(budget->tables()) +
@@ -200,6 +214,7 @@ Status IndexImpl::load_segment(const Manifest::Segment& record) {
   }
   if (record.sealed) segment->seal();
   segment->set_parts(std::move(parts), record.rows);
+  for (const auto& derived : record.derived) load_graph(*segment, derived);
   if (const std::uint32_t rest = record.rows % geometry.chunk_rows; !record.sealed && rest != 0) {
     // Rows to come are appended in memory behind these.
     AlignedBuffer buffer;
@@ -236,6 +251,20 @@ Result<std::uint64_t> IndexImpl::largest_id(Storage& storage,
     }
   }
   return largest;
+}
+
+// One that is damaged is made again in time.
+void IndexImpl::load_graph(Segment& segment, const Manifest::Derived& record) {
+  auto graph =
+      read_segment_graph(storage, directory, uuid, segment.number(), shape.dimensions, record);
+  if (graph.ok() && (*graph)->rows() <= segment.rows()) {
+    segment.set_graph(std::move(graph).value(), record);
+    return;
+  }
+  similis::log(LogLevel::warning, (graph.ok() ? derived_name(record.file) + " is of another segment"
+                                              : graph.error().message) +
+                                      "; until it is made again every vector is compared");
+  obsolete_files.push_back(derived_name(record.file));
 }
 
 Status IndexImpl::replay_logs(const Manifest& manifest, const std::vector<std::uint64_t>& files) {

@@ -84,7 +84,8 @@ Result<SearchAnswer> IndexImpl::search(const SnapshotState& state, std::span<con
                                        const SearchOptions& search_options) {
   std::vector<DamagedRows> damaged;
   auto answer =
-      search_flat(state, shape, queries, search_options, *budget, threads, counters, damaged);
+      search_snapshot(state, shape, queries, search_options,
+                      {budget->pool(), threads, scratch, graph_workers, counters}, damaged);
   for (const DamagedRows& rows : damaged) drop_damaged(*rows.segment, rows.ordinals);
   return answer;
 }
@@ -121,6 +122,12 @@ IndexStatistics IndexImpl::statistics() {
     for (const auto& part : *segment->parts()) {
       ++out.files;
       out.bytes_on_disk += part->bytes();
+    }
+    if (segment->graph()) {
+      ++out.files;
+      out.bytes_on_disk += segment->graph_record().bytes;
+      out.graph_rows += segment->graph()->rows();
+      out.graph_bytes_in_memory += segment->graph()->bytes_in_memory();
     }
     const SegmentView view = segment->view(segment);
     for (std::uint32_t c = 0; c < view.chunks->size(); ++c) {

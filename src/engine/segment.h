@@ -67,12 +67,15 @@ class Segment;
 using ChunkList = std::vector<std::shared_ptr<Chunk>>;
 using PartList = std::vector<std::shared_ptr<const Part>>;
 
+struct SegmentGraph;  // graph/segment_graph.h
+
 /// What a snapshot holds of a segment: rows below the limit never move and never change, but that
 /// `death` may come to hold a write later than the snapshot's.
 struct SegmentView {
   std::shared_ptr<const Segment> segment;
   std::shared_ptr<const ChunkList> chunks;
   std::uint32_t rows = 0;
+  std::shared_ptr<const SegmentGraph> graph;  // of the first rows; may be null
 };
 
 struct SnapshotState {
@@ -106,6 +109,13 @@ class Segment {
   [[nodiscard]] bool sealed() const { return sealed_; }
   void seal() { sealed_ = true; }
   [[nodiscard]] std::uint32_t persisted_rows() const { return persisted_rows_; }
+  /// `record`: the file that it lies in.
+  void set_graph(std::shared_ptr<const SegmentGraph> graph, const Manifest::Derived& record) {
+    graph_ = std::move(graph);
+    graph_record_ = record;
+  }
+  [[nodiscard]] const std::shared_ptr<const SegmentGraph>& graph() const { return graph_; }
+  [[nodiscard]] const Manifest::Derived& graph_record() const { return graph_record_; }
   [[nodiscard]] SegmentView view(std::shared_ptr<const Segment> self) const;
   [[nodiscard]] bool alive(std::uint32_t ordinal) const;
   [[nodiscard]] std::uint64_t id(std::uint32_t ordinal) const;
@@ -143,6 +153,8 @@ class Segment {
   std::uint32_t persisted_rows_ = 0;
   std::vector<std::uint32_t> changed_;
   std::optional<std::vector<std::uint32_t>> tracked_;
+  std::shared_ptr<const SegmentGraph> graph_;
+  Manifest::Derived graph_record_;
 
   mutable std::mutex parts_mutex_;
   std::shared_ptr<const PartList> parts_ = std::make_shared<PartList>();

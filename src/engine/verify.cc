@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "engine/index_impl.h"
+#include "engine/storage/derived_file.h"
 #include "engine/storage/part.h"
 #include "engine/storage/wal.h"
 
@@ -98,17 +99,12 @@ Result<std::vector<DamageReport>> verify_closed(Storage& storage,
       TRY((*opened)->verify(found, check));
     }
     for (const auto& derived : segment.derived) {
-      const std::string name = derived_name(derived.file);
-      auto file = storage.open(directory / name);
-      if (!file.ok()) {
-        TRY(record(file.error(), name, 0, found));
+      auto opened = DerivedFile::open(storage, directory, manifest.index, segment.number, derived);
+      if (!opened.ok()) {
+        TRY(record(opened.error(), derived_name(derived.file), 0, found));
         continue;
       }
-      std::vector<std::byte> bytes((*file)->size());
-      Status status = (*file)->read(0, bytes);
-      if (!status.ok()) TRY(record(status.error(), name, 0, found));
-      if (status.ok() && (bytes.size() != derived.bytes || crc32c(bytes) != derived.checksum))
-        found.push_back({name, 0, "the file's checksum is wrong"});
+      TRY((*opened)->verify(found, check));
     }
   }
   // Each log's first write says where the one before it ends.
@@ -132,16 +128,35 @@ Result<std::vector<DamageReport>> verify_closed(Storage& storage,
 Result<std::vector<DamageReport>> IndexImpl::verify(const CallOptions& call) {
   std::vector<DamageReport> found;
   std::vector<std::shared_ptr<const Part>> parts;
+  std::vector<std::pair<std::uint32_t, Manifest::Derived>> graphs;
   std::vector<LogFile> log_files;
   {
     std::lock_guard lock(commit_mutex);
     for (const auto& segment : segments)
       for (const auto& part : *segment->parts()) parts.push_back(part);
+    for (const auto& segment : segments)
+      if (segment->graph()) graphs.emplace_back(segment->number(), segment->graph_record());
     log_files = logs;
   }
   if (auto manifest = read_manifest(storage, directory); !manifest.ok())
     TRY(record(manifest.error(), kManifestName, 0, found));
   for (const auto& part : parts) TRY(part->verify(found, [&] { return call.check(); }));
+  for (const auto& [segment, derived] : graphs) {
+    std::vector<DamageReport> in_graph;
+    auto opened = DerivedFile::open(storage, directory, uuid, segment, derived);
+    if (opened.ok()) {
+      TRY((*opened)->verify(in_graph, [&] { return call.check(); }));
+    } else {
+      TRY(record(opened.error(), derived_name(derived.file), 0, in_graph));
+    }
+    if (in_graph.empty()) continue;
+    // Another one may have taken its place meanwhile.
+    std::lock_guard lock(commit_mutex);
+    const bool still = std::any_of(segments.begin(), segments.end(), [&](const auto& s) {
+      return s->graph() && s->graph_record() == derived;
+    });
+    if (still) found.insert(found.end(), in_graph.begin(), in_graph.end());
+  }
   for (std::size_t i = 0; i < log_files.size(); ++i) {
     std::vector<DamageReport> in_log;
     TRY(verify_log(storage, directory, uuid, geometry.dimensions, log_files[i].file,

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
-#include <numeric>
 #include <random>
 
 #include "engine/graph/walk.h"
@@ -18,43 +17,42 @@ constexpr std::uint32_t kProgressRows = 1024;
 
 class Builder {
  public:
-  Builder(const CodeTable& codes, const GraphOptions& options)
+  Builder(const CodeTable& codes, std::span<const std::uint32_t> members,
+          const GraphOptions& options)
       : codes_(codes),
         options_(options),
-        graph_(static_cast<std::uint32_t>(options.degree * kSlack)),
+        graph_(codes.rows(), static_cast<std::uint32_t>(options.degree * kSlack)),
+        order_(members.begin(), members.end()),
         locks_(kLocks) {
-    graph_.resize(codes.rows());
-    for (std::uint32_t row = 1; row < codes.rows(); ++row)
-      if (half_squared_length(codes.record(row)) < half_squared_length(codes.record(entry_)))
-        entry_ = row;
-    order_.resize(codes.rows());
-    std::iota(order_.begin(), order_.end(), 0U);
+    const auto half = [&](std::uint32_t row) { return half_squared_length(codes.record(row)); };
     std::mt19937 random(1);
     std::shuffle(order_.begin(), order_.end(), random);
-    std::swap(order_.front(), *std::find(order_.begin(), order_.end(), entry_));
+    // The row nearest to the mean comes first: walks begin there.
+    std::swap(order_.front(), *std::min_element(order_.begin(), order_.end(),
+                                                [&](auto a, auto b) { return half(a) < half(b); }));
   }
 
   Result<BuiltGraph> run(ThreadPool& pool, unsigned threads, const std::stop_token& stop,
                          const std::function<void(std::uint32_t)>& progress) {
-    const std::uint32_t rows = codes_.rows();
+    const std::size_t rows = order_.size();
     next_ = 1;  // the entry is there
     pool.run(threads, [&] {
       Worker worker(codes_, options_.degree);
       for (;;) {
-        const std::uint32_t at = next_.fetch_add(1, std::memory_order_relaxed);
+        const std::size_t at = next_.fetch_add(1, std::memory_order_relaxed);
         if (at >= rows || stop.stop_requested()) return;
         insert(worker, order_[at]);
-        if (at % kProgressRows == 0 && progress) progress(at);
+        if (at % kProgressRows == 0 && progress) progress(static_cast<std::uint32_t>(at));
       }
     });
-    BuiltGraph out{Graph(options_.degree), entry_};
-    out.graph.resize(rows);
+    BuiltGraph out{Graph(codes_.rows(), options_.degree), order_.front()};
     next_ = 0;
     pool.run(threads, [&] {
       Worker worker(codes_, options_.degree);
       for (;;) {
-        const std::uint32_t row = next_.fetch_add(1, std::memory_order_relaxed);
-        if (row >= rows || stop.stop_requested()) return;
+        const std::size_t at = next_.fetch_add(1, std::memory_order_relaxed);
+        if (at >= rows || stop.stop_requested()) return;
+        const std::uint32_t row = order_[at];
         worker.edges.resize(graph_.slots());
         worker.edges.resize(graph_.neighbours(row, worker.edges.data()));
         if (worker.edges.size() > options_.degree) prune_edges(worker, row);
@@ -83,7 +81,7 @@ class Builder {
 
   void insert(Worker& worker, std::uint32_t row) {
     worker.own.set_record(codes_.record(row));
-    worker.walk.run(graph_, codes_, worker.own, entry_, options_.list_size);
+    worker.walk.run(graph_, codes_, worker.own, order_.front(), options_.list_size);
     worker.candidates.clear();
     for (const Candidate& c : worker.walk.expanded())
       if (c.row != row) worker.candidates.push_back(c);
@@ -187,18 +185,16 @@ class Builder {
     parent[built.entry] = built.entry;
     spread(built.entry);
     Worker worker(codes_, options_.degree);
-    std::uint32_t anywhere = 0;
-    for (std::uint32_t row = 0; row < graph.rows(); ++row) {
+    std::size_t anywhere = 0;
+    for (const std::uint32_t row : order_) {
       if (parent[row] != Graph::kNone) continue;
       worker.own.set_record(codes_.record(row));
       worker.walk.run(graph, codes_, worker.own, built.entry, options_.list_size);
       bool linked = false;
       for (const Candidate& c : worker.walk.found()) linked = linked || link(c.row, row);
       // There is always one: the edges in use are fewer than the rows that were reached.
-      while (!linked) {
-        if (parent[anywhere] != Graph::kNone) linked = link(anywhere, row);
-        anywhere = (anywhere + 1) % graph.rows();
-      }
+      for (; !linked; anywhere = (anywhere + 1) % order_.size())
+        if (parent[order_[anywhere]] != Graph::kNone) linked = link(order_[anywhere], row);
       spread(row);
     }
   }
@@ -206,18 +202,18 @@ class Builder {
   const CodeTable& codes_;
   const GraphOptions options_;
   Graph graph_;
-  std::uint32_t entry_ = 0;
-  std::vector<std::uint32_t> order_;
-  std::atomic<std::uint32_t> next_{0};
+  std::vector<std::uint32_t> order_;  // of insertion
+  std::atomic<std::size_t> next_{0};
   std::vector<std::mutex> locks_;
 };
 
 }  // namespace
 
-Result<BuiltGraph> build_graph(const CodeTable& codes, const GraphOptions& options,
-                               ThreadPool& pool, unsigned threads, const std::stop_token& stop,
+Result<BuiltGraph> build_graph(const CodeTable& codes, std::span<const std::uint32_t> members,
+                               const GraphOptions& options, ThreadPool& pool, unsigned threads,
+                               const std::stop_token& stop,
                                const std::function<void(std::uint32_t done)>& progress) {
-  return Builder(codes, options).run(pool, threads, stop, progress);
+  return Builder(codes, members, options).run(pool, threads, stop, progress);
 }
 
 }  // namespace similis::engine

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <stop_token>
 
 #include "base/result.h"
@@ -23,13 +24,14 @@ struct BuiltGraph {
   std::uint32_t entry = 0;  // where walks begin: the row nearest to the mean
 };
 
-/// Connects all rows of `codes` (at least one) in one pass, each by the neighbours that a walk over
-/// the graph so far finds, pruned so that no edge leads where another one leads sooner; then
-/// connects what the entry does not reach. Distances are those of the records: nothing else is
-/// read. `progress` is told now and then how many rows are done, on one of the threads; may be
-/// empty. `cancelled` when `stop` is requested.
-Result<BuiltGraph> build_graph(const CodeTable& codes, const GraphOptions& options,
-                               ThreadPool& pool, unsigned threads, const std::stop_token& stop,
+/// Connects `members`, rows of `codes` (at least one, each once), in one pass, each by the
+/// neighbours that a walk over the graph so far finds, pruned so that no edge leads where another
+/// one leads sooner; then connects what the entry does not reach. Other rows stay without edges.
+/// Distances are those of the records: nothing else is read. `progress` is told now and then how
+/// many rows are done, on one of the threads; may be empty. `cancelled` when `stop` is requested.
+Result<BuiltGraph> build_graph(const CodeTable& codes, std::span<const std::uint32_t> members,
+                               const GraphOptions& options, ThreadPool& pool, unsigned threads,
+                               const std::stop_token& stop,
                                const std::function<void(std::uint32_t done)>& progress);
 
 }  // namespace similis::engine

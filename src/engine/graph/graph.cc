@@ -4,14 +4,11 @@
 
 namespace similis::engine {
 
-void Graph::resize(std::uint32_t rows) {
-  while (std::uint64_t{chunks_.size()} * kChunkRows < rows) {
-    auto chunk = AlignedBuffer::huge(std::size_t{kChunkRows} * slots_ * sizeof(std::uint32_t));
-    std::fill_n(reinterpret_cast<std::uint32_t*>(chunk.data()), std::size_t{kChunkRows} * slots_,
-                kNone);
-    chunks_.push_back(std::move(chunk));
-  }
-  rows_ = rows;
+Graph::Graph(std::uint32_t rows, std::uint32_t slots)
+    : rows_(rows),
+      slots_(slots),
+      lists_(AlignedBuffer::huge(std::size_t{rows} * slots * sizeof(std::uint32_t))) {
+  std::fill_n(list(0), std::size_t{rows} * slots, kNone);
 }
 
 void Graph::set_neighbours(std::uint32_t row, std::span<const std::uint32_t> edges) {

@@ -5,25 +5,25 @@
 #include <cstdint>
 #include <limits>
 #include <span>
-#include <vector>
 
 #include "engine/storage/aligned_buffer.h"
 
 namespace similis::engine {
 
-/// Directed edges between the rows of a segment: so many slots a row, filled from the front. Rows
-/// lie in chunks that never move; slots are read and written as relaxed atomics, so that a walk may
-/// cross a row that is being rewritten: a list that is half old costs recall, never correctness.
+/// Directed edges between the rows of a segment: so many slots a row, filled from the front. Slots
+/// are read and written as relaxed atomics, so that a walk may cross a row that is being rewritten:
+/// a list that is half old costs recall, never correctness.
 class Graph {
  public:
   static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 
-  explicit Graph(std::uint32_t slots) : slots_(slots) {}
+  /// Without any edge.
+  Graph(std::uint32_t rows, std::uint32_t slots);
 
   [[nodiscard]] std::uint32_t slots() const { return slots_; }
   [[nodiscard]] std::uint32_t rows() const { return rows_; }
-  /// New rows have no edges. Not while others read.
-  void resize(std::uint32_t rows);
+  /// All slots, a row behind the other.
+  [[nodiscard]] std::span<std::byte> bytes() const { return lists_.span(); }
 
   /// Copies the row's edges to `out` (slots() values); how many there are.
   std::uint32_t neighbours(std::uint32_t row, std::uint32_t* out) const {
@@ -44,20 +44,15 @@ class Graph {
     const auto* at = reinterpret_cast<const char*>(list(row));
     for (std::size_t i = 0; i < slots_ * sizeof(std::uint32_t); i += 64) __builtin_prefetch(at + i);
   }
-  [[nodiscard]] std::uint64_t bytes_in_memory() const {
-    return std::uint64_t{chunks_.size()} * kChunkRows * slots_ * sizeof(std::uint32_t);
-  }
 
  private:
-  static constexpr std::uint32_t kChunkRows = 1 << 14;
   [[nodiscard]] std::uint32_t* list(std::uint32_t row) const {
-    return reinterpret_cast<std::uint32_t*>(chunks_[row / kChunkRows].data()) +
-           std::size_t{row % kChunkRows} * slots_;
+    return reinterpret_cast<std::uint32_t*>(lists_.data()) + std::size_t{row} * slots_;
   }
 
+  std::uint32_t rows_;
   std::uint32_t slots_;
-  std::uint32_t rows_ = 0;
-  std::vector<AlignedBuffer> chunks_;
+  AlignedBuffer lists_;
 };
 
 }  // namespace similis::engine

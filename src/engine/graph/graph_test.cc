@@ -15,8 +15,7 @@ namespace similis::engine {
 namespace {
 
 TEST(Graph, ListsGrowShrinkAndFill) {
-  Graph graph(4);
-  graph.resize(20000);
+  Graph graph(20000, 4);
   std::uint32_t out[4];
   EXPECT_EQ(graph.neighbours(19999, out), 0U);
   graph.set_neighbours(19999, std::vector<std::uint32_t>{5, 6, 7});
@@ -33,12 +32,12 @@ TEST(Graph, ListsGrowShrinkAndFill) {
 /// Points of a few factors in more dimensions, as embeddings lie, some of them copies.
 struct Points {
   Points(std::uint32_t rows, std::uint32_t dimensions, std::uint64_t seed, std::uint32_t copies = 0)
-      : layout{64, dimensions - 64, 2}, codes(layout), random(seed) {
+      : layout{64, dimensions - 64, 2}, codes(layout, rows), random(seed) {
     constexpr std::size_t kFactors = 12;
     std::normal_distribution<float> normal;
     std::vector<float> basis(kFactors * dimensions);
     for (float& v : basis) v = normal(random);
-    codes.resize(rows);
+    for (std::uint32_t r = 0; r < rows; ++r) all.push_back(r);
     for (std::uint32_t r = 0; r < rows; ++r) {
       std::vector<float> row(dimensions);
       for (std::size_t f = 0; f < kFactors; ++f) {
@@ -52,20 +51,22 @@ struct Points {
   }
   /// The nearest rows by the vectors themselves.
   std::vector<std::uint32_t> nearest(const std::vector<float>& query, std::size_t k) const {
-    std::vector<std::pair<double, std::uint32_t>> all;
+    std::vector<std::pair<double, std::uint32_t>> distances;
     for (std::uint32_t r = 0; r < vectors.size(); ++r) {
       double distance = 0;
       for (std::size_t d = 0; d < query.size(); ++d)
         distance += (query[d] - vectors[r][d]) * (query[d] - vectors[r][d]);
-      all.emplace_back(distance, r);
+      distances.emplace_back(distance, r);
     }
-    std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(k), all.end());
+    std::partial_sort(distances.begin(), distances.begin() + static_cast<std::ptrdiff_t>(k),
+                      distances.end());
     std::vector<std::uint32_t> out;
-    for (std::size_t i = 0; i < k; ++i) out.push_back(all[i].second);
+    for (std::size_t i = 0; i < k; ++i) out.push_back(distances[i].second);
     return out;
   }
   CodeLayout layout;
   CodeTable codes;
+  std::vector<std::uint32_t> all;
   std::mt19937_64 random;
   std::vector<std::vector<float>> vectors;
 };
@@ -89,8 +90,8 @@ TEST(Graph, WalksFindTheNearest) {
   SCOPED_TRACE("seed " + std::to_string(seed));
   const Points points(2000, 128, seed);
   ThreadPool pool(2);
-  auto built =
-      build_graph(points.codes, {.degree = 32, .list_size = 60, .alpha = 1.2F}, pool, 2, {}, {});
+  auto built = build_graph(points.codes, points.all, {.degree = 32, .list_size = 60, .alpha = 1.2F},
+                           pool, 2, {}, {});
   ASSERT_TRUE(built.ok()) << built.error().message;
   EXPECT_EQ(reachable(*built), 2000U);
   Walk walk;
@@ -117,8 +118,8 @@ TEST(Graph, ReachesEveryRow) {
     for (const std::uint32_t copies : {0U, rows / 2}) {
       const Points points(rows, 96, rows, copies);
       ThreadPool pool(2);
-      auto built =
-          build_graph(points.codes, {.degree = 4, .list_size = 8, .alpha = 1.2F}, pool, 2, {}, {});
+      auto built = build_graph(points.codes, points.all,
+                               {.degree = 4, .list_size = 8, .alpha = 1.2F}, pool, 2, {}, {});
       ASSERT_TRUE(built.ok()) << built.error().message;
       EXPECT_EQ(reachable(*built), rows) << copies << " copies";
     }
@@ -130,7 +131,7 @@ TEST(Graph, BuildingCanBeCancelled) {
   ThreadPool pool(2);
   std::stop_source stop;
   stop.request_stop();
-  auto built = build_graph(points.codes, {}, pool, 2, stop.get_token(), {});
+  auto built = build_graph(points.codes, points.all, {}, pool, 2, stop.get_token(), {});
   ASSERT_FALSE(built.ok());
   EXPECT_EQ(built.error().code, ErrorCode::cancelled);
 }

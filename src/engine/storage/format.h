@@ -92,6 +92,33 @@ struct ChangeRecord {
 };
 static_assert(sizeof(ChangeRecord) == 16);
 
+// --- A derived file: what can be made again from parts -------------------------------------------
+
+/// A run of bytes, padded with zeros to a block's multiple, where the next one begins.
+struct SectionRecord {
+  std::uint64_t offset;
+  std::uint64_t bytes;     // without the padding
+  std::uint32_t checksum;  // CRC32C with the padding
+  std::uint32_t reserved;
+};
+static_assert(sizeof(SectionRecord) == 24);
+
+/// The last block of the file.
+struct DerivedFooter {
+  char magic[8];           // "SIMDERV\n"
+  std::uint32_t version;   // kFormatVersion
+  std::uint32_t checksum;  // CRC32C of the whole block with this field zero
+  Uuid index;              // the index it belongs to
+  std::uint64_t file;      // its number, as in its name
+  std::uint32_t kind;      // DerivedKind
+  std::uint32_t segment;
+  std::uint32_t sections;
+  std::uint32_t reserved;
+  SectionRecord table;  // of SectionRecords
+  std::byte zero[kBlockBytes - 56 - sizeof(SectionRecord)];
+};
+static_assert(sizeof(DerivedFooter) == kBlockBytes);
+
 // --- The write-ahead log
 // --------------------------------------------------------------------------
 

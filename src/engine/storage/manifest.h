@@ -27,7 +27,7 @@ struct Manifest {
   /// A file that can be made again from the parts (a graph, codes). Kind `flat` has none.
   struct Derived {
     std::uint32_t kind = 0;
-    std::uint32_t checksum = 0;  // CRC32C of the whole file
+    std::uint32_t checksum = 0;  // of its footer
     std::uint64_t file = 0;
     std::uint64_t bytes = 0;
     friend bool operator==(const Derived&, const Derived&) = default;

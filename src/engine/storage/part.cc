@@ -180,6 +180,26 @@ Status Part::read_rows(std::uint32_t first, std::uint32_t count, AlignedBuffer& 
   return {};
 }
 
+Part::Place Part::place(std::uint32_t row) const {
+  const std::uint64_t block = file_->alignment();
+  const std::uint64_t slot_begin =
+      std::uint64_t{row / geometry_.rows_per_slot} * geometry_.slot_bytes;
+  const std::uint64_t begin = slot_begin / block * block;
+  const std::uint64_t end =
+      std::min(round_up(slot_begin + geometry_.slot_bytes, block), record_.bytes);
+  Place out;
+  out.offset = begin;
+  out.bytes = static_cast<std::uint32_t>(end - begin);
+  out.slot_at = static_cast<std::uint32_t>(slot_begin - begin);
+  out.row_at = out.slot_at + row % geometry_.rows_per_slot * geometry_.row_bytes;
+  return out;
+}
+
+bool Part::is_intact(std::uint32_t row, const Place& place, const std::byte* read) const {
+  return crc32c({read + place.slot_at, geometry_.slot_bytes}) ==
+         slot_checksums_[row / geometry_.rows_per_slot];
+}
+
 Status Part::verify(std::vector<DamageReport>& found, const std::function<Status()>& check) const {
   const std::string name = part_name(record_.file);
   AlignedBuffer buffer(kVerifyBytes);

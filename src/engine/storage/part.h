@@ -65,6 +65,18 @@ class Part {
   Status read_rows(std::uint32_t first, std::uint32_t count, AlignedBuffer& scratch, Rows& rows,
                    ReadCounters* counters, std::vector<std::uint32_t>& damaged) const;
 
+  /// What to read for one row: its slot, and around it what the disk's blocks take along.
+  struct Place {
+    std::uint64_t offset = 0;  // in file()
+    std::uint32_t bytes = 0;
+    std::uint32_t slot_at = 0;  // within what was read
+    std::uint32_t row_at = 0;   // the vector, within what was read
+  };
+  [[nodiscard]] Place place(std::uint32_t row) const;
+  /// Whether what was read at the row's place holds the slot that was written.
+  [[nodiscard]] bool is_intact(std::uint32_t row, const Place& place, const std::byte* read) const;
+  [[nodiscard]] const ReadFile& file() const { return *file_; }
+
   /// Checks every byte; appends what it finds. Stops early only for an error that is no damage.
   Status verify(std::vector<DamageReport>& found, const std::function<Status()>& check) const;
 

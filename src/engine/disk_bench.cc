@@ -1,0 +1,137 @@
+// The index with its graph: building it, and searches with the vectors on disk and in memory.
+// similis_disk_bench FOLDER WORK: base.npy, query.npy and truth.npy (f32, f32, int64); WORK is
+// made.
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "engine/bench_data.h"
+#include "engine/index.h"
+
+namespace similis::engine {
+namespace {
+
+template <typename T>
+T must(Result<T> result) {
+  if (!result.ok()) {
+    std::cerr << result.error().message << '\n';
+    std::exit(1);
+  }
+  return std::move(result).value();
+}
+void must(Status status) {
+  if (status.ok()) return;
+  std::cerr << status.error().message << '\n';
+  std::exit(1);
+}
+
+void build(const std::filesystem::path& work, const Table<float>& base) {
+  IndexShape shape;
+  shape.dimensions = static_cast<std::uint32_t>(base.columns);
+  shape.kind = IndexKind::graph;
+  IndexOptions options;
+  options.graph_rows_min = UINT32_MAX;  // one building at the end
+  double begin = bench_seconds();
+  {
+    const auto index = must(Index::create(work, shape, options));
+    constexpr std::size_t kBatch = 1000;
+    for (std::size_t at = 0; at < base.rows; at += kBatch) {
+      std::vector<Row> rows;
+      for (std::size_t i = at; i < std::min(base.rows, at + kBatch); ++i)
+        rows.push_back({i + 1, base.row(i), {}});
+      must(index->upsert(rows, {}));
+    }
+    must(index->checkpoint());
+    must(index->close());
+  }
+  std::printf("written: %.1f s\n", bench_seconds() - begin);
+  const auto index = must(Index::open(work, {}));
+  begin = bench_seconds();
+  must(index->build_graphs({}));
+  std::printf("graph built: %.1f s\n", bench_seconds() - begin);
+}
+
+void search(const std::filesystem::path& work, const Table<float>& queries,
+            const Table<std::int64_t>& truth, std::uint64_t memory, const char* name) {
+  IndexOptions options;
+  if (memory != 0) options.memory = make_memory_budget(memory);
+  double begin = bench_seconds();
+  const auto index = must(Index::open(work, options));
+  const double opening = bench_seconds() - begin;
+  const IndexStatistics before = index->statistics();
+  std::printf(
+      "%s: opened in %.2f s; %.1f MB in memory, %.1f of them graph and codes, vectors %.1f\n", name,
+      opening, static_cast<double>(before.bytes_in_memory) / 1e6,
+      static_cast<double>(before.graph_bytes_in_memory) / 1e6,
+      static_cast<double>(before.vector_bytes_in_memory) / 1e6);
+  std::printf("%8s %8s %9s %8s %9s %9s\n", "list", "recall", "per s", "reads", "p50 us", "p99 us");
+  std::vector<SearchOptions> settings;
+  for (const float recall : {0.9F, 0.95F, 0.99F, 0.999F}) settings.emplace_back().recall = recall;
+  for (const std::size_t list : {20, 30, 40, 50, 60, 80, 100, 150, 250})
+    settings.emplace_back().list_size = list;
+  for (const SearchOptions& setting : settings) {
+    std::vector<double> rates, alone;
+    SearchAnswer answer;
+    for (int round = 0; round < 5; ++round) {
+      begin = bench_seconds();
+      answer = must(index->search(queries.values, setting));
+      rates.push_back(static_cast<double>(queries.rows) / (bench_seconds() - begin));
+    }
+    for (std::size_t q = 0; q < std::min<std::size_t>(500, queries.rows); ++q) {
+      begin = bench_seconds();
+      (void)must(index->search(queries.row(q), setting));
+      alone.push_back((bench_seconds() - begin) * 1e6);
+    }
+    std::size_t right = 0;
+    for (std::size_t q = 0; q < queries.rows; ++q) {
+      for (const Hit& hit : answer.hits[q]) {
+        const auto wanted = truth.row(q).first(setting.k);
+        right += std::find(wanted.begin(), wanted.end(), static_cast<std::int64_t>(hit.id) - 1) !=
+                 wanted.end();
+      }
+    }
+    std::sort(rates.begin(), rates.end());
+    std::sort(alone.begin(), alone.end());
+    const std::string what = setting.list_size != 0
+                                 ? std::to_string(setting.list_size)
+                                 : "@" + std::to_string(setting.recall).substr(0, 5);
+    std::printf("%8s %8.4f %9.0f %8.2f %9.0f %9.0f\n", what.c_str(),
+                static_cast<double>(right) / static_cast<double>(queries.rows * setting.k),
+                rates[rates.size() / 2],
+                static_cast<double>(answer.reads) / static_cast<double>(queries.rows),
+                alone[alone.size() / 2], alone[alone.size() * 99 / 100]);
+  }
+}
+
+int run(const std::string& folder, const std::string& work) {
+  const auto queries = read_npy<float>(folder + "/query.npy");
+  const auto truth = read_npy<std::int64_t>(folder + "/truth.npy");
+  if (!std::filesystem::exists(work + "/MANIFEST")) {
+    const auto base = read_npy<float>(folder + "/base.npy");
+    build(work, base);
+  }
+  std::uint64_t tables = 0;
+  {
+    const auto index = must(Index::open(work, {}));
+    const IndexStatistics s = index->statistics();
+    tables = s.graph_bytes_in_memory + s.read_buffer_bytes + (32 << 20);
+  }
+  search(work, queries, truth, tables, "vectors on disk");
+  search(work, queries, truth, 0, "vectors in memory");
+  return 0;
+}
+
+}  // namespace
+}  // namespace similis::engine
+
+int main(int argc, char** argv) {
+  if (argc < 3) {
+    std::cerr << "similis_disk_bench FOLDER WORK\n";
+    return 2;
+  }
+  return similis::engine::run(argv[1], argv[2]);
+}

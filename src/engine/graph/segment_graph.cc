@@ -1,0 +1,168 @@
+#include "engine/graph/segment_graph.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace similis::engine {
+namespace {
+
+constexpr std::size_t kSectionBytes = 16 << 20;
+
+/// The first section; the frame, copies, zeros and efforts follow, then the records and the slots,
+/// each in as many sections as it takes.
+struct Head {
+  std::uint32_t rows;
+  std::uint32_t dimensions;
+  std::uint32_t lead;
+  std::uint32_t tail_bits;
+  std::uint32_t slots;
+  std::uint32_t entry;
+  std::uint32_t reserved[2];
+};
+static_assert(sizeof(Head) == 32);
+enum Section : std::size_t { kHead, kFrame, kCopies, kZeros, kEfforts, kFirstOfRows };
+
+std::size_t sections_for(std::uint64_t bytes) {
+  return static_cast<std::size_t>((bytes + kSectionBytes - 1) / kSectionBytes);
+}
+
+Status add_in_pieces(DerivedWriter& writer, std::span<const std::byte> bytes) {
+  for (std::size_t at = 0; at < bytes.size(); at += kSectionBytes)
+    TRY(writer.add(bytes.subspan(at, std::min(kSectionBytes, bytes.size() - at))));
+  return {};
+}
+
+Status read_in_pieces(const DerivedFile& file, std::size_t& section, std::span<std::byte> out) {
+  for (std::size_t at = 0; at < out.size(); at += kSectionBytes, ++section)
+    TRY(file.read(section, out.subspan(at, std::min(kSectionBytes, out.size() - at))));
+  return {};
+}
+
+template <typename T>
+Result<std::vector<T>> read_values(const DerivedFile& file, std::size_t section) {
+  std::vector<T> out(file.section_bytes(section) / sizeof(T));
+  TRY(file.read(section, std::as_writable_bytes(std::span(out))));
+  return out;
+}
+
+}  // namespace
+
+std::span<const SegmentGraph::Copy> SegmentGraph::copies_of(std::uint32_t row) const {
+  const auto [begin, end] =
+      std::equal_range(copies.begin(), copies.end(), Copy{row, 0},
+                       [](const Copy& a, const Copy& b) { return a.original < b.original; });
+  return {begin, end};
+}
+
+std::size_t SegmentGraph::list_size(std::size_t k, float recall) const {
+  const auto shortest = [&](std::uint32_t of_k) -> std::size_t {
+    std::size_t longest = 0;
+    for (const Effort& effort : efforts) {
+      if (effort.k != of_k) continue;
+      longest = effort.list_size;
+      if (effort.recall >= recall) break;
+    }
+    return longest;
+  };
+  // Measured for a small and a large k; between them, and beyond the large one, in proportion.
+  const std::uint32_t small = efforts.empty() ? 0 : efforts.front().k;
+  const std::uint32_t large = efforts.empty() ? 0 : efforts.back().k;
+  const double least = static_cast<double>(std::max<std::size_t>(2 * k, 20));
+  if (large <= small)
+    return static_cast<std::size_t>(std::max<double>(least, static_cast<double>(shortest(small))));
+  const auto at_small = static_cast<double>(shortest(small));
+  const auto at_large = static_cast<double>(shortest(large));
+  double list = at_small;
+  if (k > large)
+    list = at_large * static_cast<double>(k) / large;
+  else if (k > small)
+    list += (at_large - at_small) * static_cast<double>(k - small) / (large - small);
+  return static_cast<std::size_t>(std::max(list, static_cast<double>(k) * 1.2));
+}
+
+std::uint64_t SegmentGraph::bytes_in_memory() const {
+  return frame.bytes_in_memory() + codes.bytes().size() + graph.bytes().size() +
+         copies.size() * sizeof(Copy) + zeros.size() * sizeof(std::uint32_t);
+}
+
+Result<Manifest::Derived> write_segment_graph(const SegmentGraph& graph, Storage& storage,
+                                              const std::filesystem::path& directory,
+                                              const Uuid& index, std::uint64_t file,
+                                              std::uint32_t segment) {
+  ASSIGN_OR_RETURN(const auto writer, DerivedWriter::create(storage, directory, index, file,
+                                                            DerivedKind::graph, segment));
+  const CodeLayout& layout = graph.codes.layout();
+  const Head head{graph.rows(),
+                  layout.lead + layout.tail,
+                  layout.lead,
+                  layout.tail_bits,
+                  graph.graph.slots(),
+                  graph.entry,
+                  {}};
+  const std::string frame = graph.frame.encode();
+  TRY(writer->add(bytes_of(head)));
+  TRY(writer->add(std::as_bytes(std::span(frame))));
+  TRY(writer->add(std::as_bytes(std::span(graph.copies))));
+  TRY(writer->add(std::as_bytes(std::span(graph.zeros))));
+  TRY(writer->add(std::as_bytes(std::span(graph.efforts))));
+  TRY(add_in_pieces(*writer, graph.codes.bytes()));
+  TRY(add_in_pieces(*writer, graph.graph.bytes()));
+  return writer->finish();
+}
+
+Result<std::shared_ptr<const SegmentGraph>> read_segment_graph(
+    Storage& storage, const std::filesystem::path& directory, const Uuid& index,
+    std::uint32_t segment, std::uint32_t dimensions, const Manifest::Derived& record) {
+  const std::string name = (directory / derived_name(record.file)).native();
+  const Error bad(ErrorCode::corruption, name + ": the graph does not hold together",
+                  "It is made again from the vectors.");
+  ASSIGN_OR_RETURN(const auto file, DerivedFile::open(storage, directory, index, segment, record));
+  if (record.kind != static_cast<std::uint32_t>(DerivedKind::graph) ||
+      file->sections() < kFirstOfRows || file->section_bytes(kHead) != sizeof(Head))
+    return bad;
+  Head head{};
+  TRY(file->read(kHead, std::as_writable_bytes(std::span(&head, 1))));
+  std::string frame_bytes(file->section_bytes(kFrame), '\0');
+  TRY(file->read(kFrame, std::as_writable_bytes(std::span(frame_bytes))));
+  ASSIGN_OR_RETURN(Frame frame, Frame::decode(frame_bytes, name));
+  if (head.rows == 0 || head.dimensions != dimensions || frame.dimensions() != dimensions ||
+      frame.lead() != head.lead || head.lead % 64 != 0 || head.lead > dimensions ||
+      head.tail_bits < 1 || head.tail_bits > 3 || head.slots == 0 || head.slots > 1024 ||
+      (head.entry >= head.rows && head.entry != Graph::kNone))
+    return bad;
+  const CodeLayout layout{head.lead, dimensions - head.lead, head.tail_bits};
+  const std::uint64_t code_bytes = std::uint64_t{head.rows} * layout.record_bytes();
+  const std::uint64_t slot_bytes = std::uint64_t{head.rows} * head.slots * sizeof(std::uint32_t);
+  if (file->sections() != kFirstOfRows + sections_for(code_bytes) + sections_for(slot_bytes))
+    return bad;
+  auto out = std::make_shared<SegmentGraph>(SegmentGraph{std::move(frame),
+                                                         CodeTable(layout, head.rows),
+                                                         Graph(head.rows, head.slots),
+                                                         head.entry,
+                                                         {},
+                                                         {},
+                                                         {}});
+  ASSIGN_OR_RETURN(out->copies, read_values<SegmentGraph::Copy>(*file, kCopies));
+  ASSIGN_OR_RETURN(out->zeros, read_values<std::uint32_t>(*file, kZeros));
+  ASSIGN_OR_RETURN(out->efforts, read_values<SegmentGraph::Effort>(*file, kEfforts));
+  std::size_t section = kFirstOfRows;
+  for (const auto bytes : {out->codes.bytes(), out->graph.bytes()}) {
+    for (std::size_t at = 0, s = section; at < bytes.size(); at += kSectionBytes, ++s)
+      if (file->section_bytes(s) != std::min(kSectionBytes, bytes.size() - at)) return bad;
+    TRY(read_in_pieces(*file, section, bytes));
+  }
+  // What a walk follows without looking leads to rows that there are.
+  const auto outside = [&](std::uint32_t row) { return row >= head.rows; };
+  const std::span slots(reinterpret_cast<const std::uint32_t*>(out->graph.bytes().data()),
+                        slot_bytes / sizeof(std::uint32_t));
+  const bool sound = std::none_of(slots.begin(), slots.end(),
+                                  [&](auto row) { return row != Graph::kNone && outside(row); }) &&
+                     std::none_of(out->zeros.begin(), out->zeros.end(), outside) &&
+                     std::none_of(out->copies.begin(), out->copies.end(), [&](const auto& copy) {
+                       return outside(copy.original) || outside(copy.row);
+                     });
+  if (!sound || !std::is_sorted(out->copies.begin(), out->copies.end())) return bad;
+  return std::shared_ptr<const SegmentGraph>(std::move(out));
+}
+
+}  // namespace similis::engine

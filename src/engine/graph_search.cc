@@ -1,0 +1,351 @@
+#include "engine/graph_search.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/simd/kernels.h"
+
+namespace similis::engine {
+namespace {
+
+// Queries under way on one thread.
+constexpr std::size_t kFlights = 8;
+// A row is read when its estimate, so many times its error better, could be among the k best that
+// are so many times worse.
+constexpr float kDoubt = 1.0F;
+// Rows that a walk compares, in lengths of its list: what scanning the codes of all matches of a
+// filter is weighed against.
+constexpr double kComparisonsAListRow = 16;
+// A list of which a smaller share may be returned was drawn away by other rows.
+constexpr double kMatchedShareMin = 0.5;
+constexpr int kWiderMax = 3;
+
+}  // namespace
+
+/// One query between its walk and its scores.
+struct GraphSearch::Flight {
+  struct Chosen {
+    std::uint32_t source = 0;
+    std::uint32_t row = 0;
+    const std::byte* vector = nullptr;  // in memory already
+    const Part* part = nullptr;         // else read from here
+    std::uint32_t row_in_part = 0;
+    Part::Place place = {};
+    std::size_t request = 0;
+  };
+  std::size_t query = 0;
+  std::vector<Chosen> chosen;
+  std::vector<std::shared_ptr<VectorBlock>> blocks;  // keep `vector`s in memory
+  ReadGroup reads;
+  AlignedBuffer buffer;
+  bool flying = false;
+};
+
+class GraphWorker {
+ public:
+  explicit GraphWorker(std::unique_ptr<ReadQueue> queue_) : queue(std::move(queue_)) {}
+
+  QueryCode& code_for(const CodeLayout& layout) {
+    if (!code_ || layout_ != layout) {
+      code_.emplace(layout);
+      layout_ = layout;
+    }
+    return *code_;
+  }
+
+  std::unique_ptr<ReadQueue> queue;
+  Walk walk;
+  std::vector<float> turned;
+  std::vector<GraphSearch::Estimate> estimates;
+  std::vector<GraphSearch::Flight> flights = std::vector<GraphSearch::Flight>(kFlights);
+
+ private:
+  CodeLayout layout_;
+  std::optional<QueryCode> code_;
+};
+
+GraphWorkers::GraphWorkers(Storage& storage) : storage_(storage) {}
+GraphWorkers::~GraphWorkers() = default;
+
+std::unique_ptr<GraphWorker> GraphWorkers::take() {
+  {
+    std::lock_guard lock(mutex_);
+    if (!free_.empty()) {
+      auto out = std::move(free_.back());
+      free_.pop_back();
+      return out;
+    }
+  }
+  return std::make_unique<GraphWorker>(storage_.make_read_queue());
+}
+
+void GraphWorkers::give(std::unique_ptr<GraphWorker> worker) {
+  std::lock_guard lock(mutex_);
+  if (free_.size() < kKeptMax) free_.push_back(std::move(worker));
+}
+
+GraphSearch::GraphSearch(const SnapshotState& snapshot, const IndexShape& shape,
+                         const SearchOptions& options, std::vector<GraphSource> sources,
+                         GraphWorkers& workers)
+    : snapshot_(snapshot),
+      shape_(shape),
+      options_(options),
+      sources_(std::move(sources)),
+      workers_(workers) {
+  if (options_.filter) mark();
+}
+
+// The filter's bits for the rows of the graphs. Zero vectors keep theirs, for offer_zeros(), and
+// are not counted.
+void GraphSearch::mark() {
+  for (GraphSource& source : sources_) {
+    const SegmentGraph& graph = *source.view->graph;
+    const std::uint32_t chunk_rows = source.view->segment->geometry().chunk_rows;
+    const std::uint32_t rows = graph.rows();
+    source.wanted.assign((rows + 63) / 64, 0);
+    for (std::uint32_t chunk = 0; std::uint64_t{chunk} * chunk_rows < rows; ++chunk) {
+      const std::uint32_t first = chunk * chunk_rows;
+      const std::uint32_t count = std::min(chunk_rows, rows - first);
+      source.matches +=
+          mark_wanted(*source.view, chunk, 0, count, snapshot_.lsn, options_.filter,
+                      std::span(source.wanted).subspan(first / 64, (count + 63) / 64));
+    }
+    for (const std::uint32_t row : graph.zeros)
+      if (is_wanted(source, row)) --source.matches;
+  }
+}
+
+bool GraphSearch::is_wanted(const GraphSource& source, std::uint32_t row) const {
+  if (options_.filter) return (source.wanted[row / 64] >> (row % 64) & 1) != 0;
+  const std::uint32_t chunk_rows = source.view->segment->geometry().chunk_rows;
+  const Chunk& chunk = *(*source.view->chunks)[row / chunk_rows];
+  return chunk.death[row % chunk_rows].load(std::memory_order_relaxed) > snapshot_.lsn;
+}
+
+Status GraphSearch::run(std::span<const float* const> queries, ThreadPool& pool, unsigned threads,
+                        ReadCounters& counters, std::vector<TopK>& tops,
+                        std::vector<DamagedRows>& damaged) {
+  queries_ = queries;
+  counters_ = &counters;
+  tops_ = &tops;
+  damaged_ = &damaged;
+  const auto workers =
+      static_cast<unsigned>(std::min<std::size_t>(threads, (queries.size() + 3) / 4));
+  pool.run(workers, [&] {
+    auto worker = workers_.take();
+    Status status = work(*worker);
+    // One with reads under way is waited for: the kernel writes to its memory.
+    for (Flight& flight : worker->flights) {
+      while (flight.reads.pending > 0) worker->queue->reap(true);
+      flight.flying = false;
+      flight.blocks.clear();
+    }
+    workers_.give(std::move(worker));
+    if (status.ok()) return;
+    failed_.store(true, std::memory_order_relaxed);
+    std::lock_guard lock(mutex_);
+    if (status_.ok()) status_ = std::move(status);
+  });
+  return std::move(status_);
+}
+
+Status GraphSearch::work(GraphWorker& worker) {
+  std::size_t flying = 0;
+  for (bool more = true; more || flying > 0;) {
+    for (Flight& flight : worker.flights) {
+      if (flight.flying && flight.reads.pending == 0) {
+        finish(flight);
+        --flying;
+      }
+      if (flight.flying || !more) continue;
+      const std::size_t query = next_.fetch_add(1, std::memory_order_relaxed);
+      more = query < queries_.size() && !failed_.load(std::memory_order_relaxed);
+      if (!more) continue;
+      TRY(options_.call.check());
+      TRY(begin(worker, flight, query));
+      if (flight.reads.pending > 0) {
+        flight.flying = true;
+        ++flying;
+        worker.queue->reap(false);
+      } else {
+        finish(flight);
+      }
+    }
+    if (flying == worker.flights.size() || (!more && flying > 0)) worker.queue->reap(true);
+  }
+  return {};
+}
+
+Status GraphSearch::begin(GraphWorker& worker, Flight& flight, std::size_t query) {
+  worker.estimates.clear();
+  for (std::uint32_t source = 0; source < sources_.size(); ++source)
+    gather(worker, queries_[query], source, worker.estimates);
+  choose(worker.estimates);
+  flight.query = query;
+  TRY(fetch(flight, worker.estimates));
+  if (!flight.reads.requests.empty()) worker.queue->submit(flight.reads);
+  return {};
+}
+
+// Walks one graph, or scans the codes of what passes the filter when that is less work, or when the
+// walk was led away from it.
+void GraphSearch::gather(GraphWorker& worker, const float* query, std::uint32_t source_number,
+                         std::vector<Estimate>& out) const {
+  const GraphSource& source = sources_[source_number];
+  const SegmentGraph& graph = *source.view->graph;
+  if (graph.entry == Graph::kNone || (options_.filter && source.matches == 0)) return;
+  QueryCode& code = worker.code_for(graph.codes.layout());
+  worker.turned.resize(shape_.dimensions);
+  graph.frame.turn({query, shape_.dimensions}, true, worker.turned);
+  code.set(worker.turned);
+  const bool squared = shape_.metric == Metric::l2;
+  const float factor = squared ? 2.0F : 1.0F;
+  const float offset = squared ? -code.squared_length() : 1.0F - code.squared_length() / 2;
+  const auto estimate = [&](std::uint32_t row) -> Estimate {
+    const QueryCode::Estimate e = code.refine(graph.codes.record(row));
+    return {factor * e.nearness + offset, factor * e.error, source_number, row};
+  };
+
+  const double rows = graph.rows();
+  const auto list = static_cast<double>(
+      options_.list_size != 0 ? options_.list_size : graph.list_size(options_.k, options_.recall));
+  double wider = 1;
+  bool scan = false;
+  if (options_.filter) {
+    const auto matches = static_cast<double>(source.matches);
+    scan = matches * matches <= kComparisonsAListRow * list * rows;
+    wider = rows / matches;
+  }
+  const std::size_t before = out.size();
+  for (int round = 0; !scan && round < kWiderMax; ++round, wider *= 3) {
+    out.resize(before);
+    const double size = std::min(rows, list * wider);
+    worker.walk.run(graph.graph, graph.codes, code, graph.entry,
+                    static_cast<std::size_t>(std::ceil(size)));
+    for (const Candidate& candidate : worker.walk.found()) {
+      // A copy's estimate is the original's.
+      std::optional<Estimate> known;
+      const auto add = [&](std::uint32_t row) {
+        if (!is_wanted(source, row)) return;
+        if (!known) known = estimate(candidate.row);
+        known->row = row;
+        out.push_back(*known);
+      };
+      add(candidate.row);
+      for (const auto& copy : graph.copies_of(candidate.row)) add(copy.row);
+    }
+    const double most = options_.filter ? static_cast<double>(source.matches) : rows;
+    if (static_cast<double>(out.size() - before) >= std::min(most, list * kMatchedShareMin) ||
+        size >= rows)
+      return;
+    if (options_.filter) scan = true;
+  }
+  if (!scan) return;
+  out.resize(before);
+  auto zero = graph.zeros.begin();
+  for_set_bits(source.wanted, 0, graph.rows(), [&](std::uint32_t row) {
+    while (zero != graph.zeros.end() && *zero < row) ++zero;
+    if (zero != graph.zeros.end() && *zero == row) return;
+    out.push_back(estimate(row));
+  });
+}
+
+/// Leaves the rows whose place among the best k is open, or certain: those that are read.
+void GraphSearch::choose(std::vector<Estimate>& estimates) const {
+  if (estimates.size() <= options_.k) return;
+  const auto kth = estimates.begin() + static_cast<std::ptrdiff_t>(options_.k) - 1;
+  std::nth_element(estimates.begin(), kth, estimates.end(), [](const auto& a, const auto& b) {
+    return a.score - kDoubt * a.error > b.score - kDoubt * b.error;
+  });
+  const float floor = kth->score - kDoubt * kth->error;
+  std::erase_if(estimates, [&](const auto& e) { return e.score + kDoubt * e.error < floor; });
+}
+
+// Finds each row's vector in memory, or where it is to be read from.
+Status GraphSearch::fetch(Flight& flight, std::span<const Estimate> chosen) {
+  flight.chosen.clear();
+  flight.blocks.clear();
+  flight.reads.requests.clear();
+  std::size_t bytes = 0;
+  for (const Estimate& estimate : chosen) {
+    const GraphSource& source = sources_[estimate.source];
+    const Geometry& geometry = source.view->segment->geometry();
+    Flight::Chosen one;
+    one.source = estimate.source;
+    one.row = estimate.row;
+    const Chunk& chunk = *(*source.view->chunks)[estimate.row / geometry.chunk_rows];
+    if (auto block = chunk.block()) {
+      one.vector =
+          block->data() + std::size_t{estimate.row % geometry.chunk_rows} * geometry.stride_bytes;
+      if (flight.blocks.empty() || flight.blocks.back() != block)
+        flight.blocks.push_back(std::move(block));
+    } else {
+      for (const auto& part : *source.parts) {
+        if (estimate.row - part->first_ordinal() >= part->rows()) continue;  // modulo 2^32
+        one.part = part.get();
+        one.row_in_part = estimate.row - part->first_ordinal();
+        one.place = part->place(one.row_in_part);
+      }
+      if (one.part == nullptr)
+        return Error(ErrorCode::internal, "a row of a graph lies in no part");
+      one.request = flight.reads.requests.size();
+      flight.reads.requests.push_back({&one.part->file(), one.place.offset, {}, {}});
+      bytes += round_up(one.place.bytes, kBlockBytes);
+    }
+    flight.chosen.push_back(one);
+  }
+  if (flight.reads.requests.empty()) return {};
+  flight.buffer.ensure(bytes);
+  std::byte* at = flight.buffer.data();
+  for (const Flight::Chosen& one : flight.chosen) {
+    if (one.part == nullptr) continue;
+    flight.reads.requests[one.request].out = {at, one.place.bytes};
+    at += round_up(one.place.bytes, kBlockBytes);
+    counters_->bytes.fetch_add(one.place.bytes, std::memory_order_relaxed);
+  }
+  counters_->requests.fetch_add(flight.reads.requests.size(), std::memory_order_relaxed);
+  return {};
+}
+
+void GraphSearch::finish(Flight& flight) {
+  const auto& kernels = simd::kernels();
+  const auto pairs = shape_.metric == Metric::l2 ? kernels.l2 : kernels.dot;
+  const float* query = queries_[flight.query];
+  TopK& top = (*tops_)[flight.query];
+  for (const Flight::Chosen& one : flight.chosen) {
+    const GraphSource& source = sources_[one.source];
+    const std::byte* vector = one.vector;
+    if (one.part != nullptr) {
+      const ReadRequest& request = flight.reads.requests[one.request];
+      vector = request.out.data() + one.place.row_at;
+      if (!request.status.ok() ||
+          !one.part->is_intact(one.row_in_part, one.place, request.out.data())) {
+        std::lock_guard lock(mutex_);
+        damaged_->push_back({source.view->segment, {one.row}});
+        continue;
+      }
+    }
+    const auto* row = reinterpret_cast<const std::uint16_t*>(vector);
+    float raw = 0;
+    pairs(&row, 1, &query, 1, shape_.dimensions, &raw);
+    const std::uint32_t chunk_rows = source.view->segment->geometry().chunk_rows;
+    top.offer((*source.view->chunks)[one.row / chunk_rows]->ids[one.row % chunk_rows],
+              shape_.metric == Metric::l2 ? -raw : raw);
+  }
+  if (shape_.metric == Metric::cosine) offer_zeros(top);
+  flight.blocks.clear();
+  flight.flying = false;
+}
+
+// A zero vector's cosine is 0: it counts only where not enough rows are better.
+void GraphSearch::offer_zeros(TopK& top) const {
+  if (top.floor() > 0) return;
+  for (const GraphSource& source : sources_) {
+    const std::uint32_t chunk_rows = source.view->segment->geometry().chunk_rows;
+    for (const std::uint32_t row : source.view->graph->zeros)
+      if (is_wanted(source, row))
+        top.offer((*source.view->chunks)[row / chunk_rows]->ids[row % chunk_rows], 0);
+  }
+}
+
+}  // namespace similis::engine

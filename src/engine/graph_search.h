@@ -1,0 +1,93 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/graph/segment_graph.h"
+#include "engine/graph/walk.h"
+#include "engine/search.h"
+#include "engine/storage/storage.h"
+#include "engine/top_k.h"
+
+namespace similis::engine {
+
+/// A segment's graph in one search.
+struct GraphSource {
+  const SegmentView* view = nullptr;
+  std::vector<std::uint64_t> wanted = {};  // with a filter: bit a row that may be returned
+  std::uint32_t matches = 0;               // with a filter: how many
+  std::shared_ptr<const PartList> parts = {};
+};
+
+/// What one thread needs to search graphs; goes from search to search.
+class GraphWorker;
+class GraphWorkers {
+ public:
+  explicit GraphWorkers(Storage& storage);
+  ~GraphWorkers();
+  std::unique_ptr<GraphWorker> take();
+  void give(std::unique_ptr<GraphWorker> worker);
+
+ private:
+  static constexpr std::size_t kKeptMax = 16;
+  Storage& storage_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<GraphWorker>> free_;
+};
+
+/// Walks over graphs in memory, then one wave of reads for the rows that the codes leave in doubt,
+/// whose exact scores decide. A thread has several queries under way, so that it computes while
+/// others' reads are.
+class GraphSearch {
+ public:
+  GraphSearch(const SnapshotState& snapshot, const IndexShape& shape, const SearchOptions& options,
+              std::vector<GraphSource> sources, GraphWorkers& workers);
+
+  /// As FlatSearch::run.
+  Status run(std::span<const float* const> queries, ThreadPool& pool, unsigned threads,
+             ReadCounters& counters, std::vector<TopK>& tops, std::vector<DamagedRows>& damaged);
+
+ private:
+  /// A row that may be among the nearest, by its code.
+  struct Estimate {
+    float score = 0;
+    float error = 0;
+    std::uint32_t source = 0;
+    std::uint32_t row = 0;
+  };
+  struct Flight;
+  friend class GraphWorker;
+
+  void mark();
+  Status work(GraphWorker& worker);
+  Status begin(GraphWorker& worker, Flight& flight, std::size_t query);
+  void gather(GraphWorker& worker, const float* query, std::uint32_t source,
+              std::vector<Estimate>& out) const;
+  void choose(std::vector<Estimate>& estimates) const;
+  Status fetch(Flight& flight, std::span<const Estimate> chosen);
+  void finish(Flight& flight);
+  void offer_zeros(TopK& top) const;
+  [[nodiscard]] bool is_wanted(const GraphSource& source, std::uint32_t row) const;
+
+  const SnapshotState& snapshot_;
+  const IndexShape& shape_;
+  const SearchOptions& options_;
+  std::vector<GraphSource> sources_;
+  GraphWorkers& workers_;
+  std::span<const float* const> queries_;
+  std::atomic<std::size_t> next_{0};
+  std::atomic<bool> failed_{false};
+  ReadCounters* counters_ = nullptr;
+  std::vector<TopK>* tops_ = nullptr;
+  std::mutex mutex_;
+  std::vector<DamagedRows>* damaged_ = nullptr;
+  Status status_;
+};
+
+}  // namespace similis::engine
