@@ -167,10 +167,9 @@ Status IndexImpl::build(Compaction& compaction, const SnapshotState& snapshot,
   }
   parts->push_back(std::move(opened).value());
   output.set_parts(std::move(parts), output.rows());
-  if (shape.kind != IndexKind::graph || output.rows() < options.graph_rows_min) return {};
   {
     std::lock_guard lock(commit_mutex);
-    if (!graph_fits(output.rows())) return {};
+    if (!may_have_graph(output.rows())) return {};
   }
   // Before anybody searches it: until it has a graph every row would be compared.
   ASSIGN_OR_RETURN(auto made, make_graph(output.view(compaction.output), output.rows(),

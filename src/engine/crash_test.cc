@@ -42,6 +42,8 @@ class CrashRun {
     shape_.metric = static_cast<Metric>(1 + random_() % 3);
     options_.checkpoint_log_bytes = std::uint64_t{1} << (10 + random_() % 8);
     options_.segment_rows = 20 + random_() % 300;
+    shape_.kind = random_() % 2 == 0 ? IndexKind::flat : IndexKind::graph;
+    options_.graph_rows_min = 8 + random_() % 60;
     ids_max_ = 5 + random_() % 60;
   }
 
@@ -107,7 +109,7 @@ class CrashRun {
     const std::uint64_t count = 1 + random_() % 12;
     std::vector<std::uint64_t> ids;
     for (std::uint64_t i = 0; i < count; ++i) ids.push_back(1 + random_() % ids_max_);
-    switch (random_() % 10) {
+    switch (random_() % 11) {
       case 0:
       case 1:
       case 2:
@@ -162,6 +164,9 @@ class CrashRun {
         break;
       case 9:
         (void)index_->compact({});
+        break;
+      case 10:
+        (void)index_->build_graphs({});
         break;
     }
   }

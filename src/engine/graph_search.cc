@@ -10,9 +10,14 @@ namespace {
 
 // Queries under way on one thread.
 constexpr std::size_t kFlights = 8;
-// A row is read when its estimate, so many times its error better, could be among the k best that
-// are so many times worse.
-constexpr float kDoubt = 1.0F;
+/// A row is read when its estimate, so many times its error better, could be among the k best that
+/// are so many times worse.
+float doubt(float recall) {
+  if (recall <= 0.95F) return 1;
+  if (recall <= 0.99F) return 1.25F;
+  return recall <= 0.999F ? 2 : 3;
+}
+
 // Rows that a walk compares, in lengths of its list: what scanning the codes of all matches of a
 // filter is weighed against.
 constexpr double kComparisonsAListRow = 16;
@@ -253,12 +258,13 @@ void GraphSearch::gather(GraphWorker& worker, const float* query, std::uint32_t 
 /// Leaves the rows whose place among the best k is open, or certain: those that are read.
 void GraphSearch::choose(std::vector<Estimate>& estimates) const {
   if (estimates.size() <= options_.k) return;
+  const float times = doubt(options_.recall);
   const auto kth = estimates.begin() + static_cast<std::ptrdiff_t>(options_.k) - 1;
-  std::nth_element(estimates.begin(), kth, estimates.end(), [](const auto& a, const auto& b) {
-    return a.score - kDoubt * a.error > b.score - kDoubt * b.error;
+  std::nth_element(estimates.begin(), kth, estimates.end(), [&](const auto& a, const auto& b) {
+    return a.score - times * a.error > b.score - times * b.error;
   });
-  const float floor = kth->score - kDoubt * kth->error;
-  std::erase_if(estimates, [&](const auto& e) { return e.score + kDoubt * e.error < floor; });
+  const float floor = kth->score - times * kth->error;
+  std::erase_if(estimates, [&](const auto& e) { return e.score + times * e.error < floor; });
 }
 
 // Finds each row's vector in memory, or where it is to be read from.

@@ -1,10 +1,11 @@
 #include <algorithm>
 #include <bit>
 #include <chrono>
+#include <cmath>
 #include <cstring>
-#include <optional>
-#include <random>
+#include <limits>
 #include <tuple>
+#include <unordered_set>
 
 #include "base/crc32c.h"
 #include "base/log.h"
@@ -24,8 +25,9 @@ constexpr std::uint64_t kSeed = 1;
 // features (docs/engine.md); the rest take two.
 constexpr std::uint32_t kLead = 256;
 constexpr std::uint32_t kTailBits = 2;
-// Stored rows that searches are tried with, and what is tried.
-constexpr std::size_t kTrials = 200;
+// Of other vectors codes say too little, or the frame costs too much.
+constexpr std::uint32_t kDimensionsMin = 32, kDimensionsMost = 8192;
+// What searches are tried with.
 constexpr std::size_t kTriedK[] = {10, 100};
 constexpr std::size_t kTriedLists[][12] = {{20, 30, 40, 50, 60, 80, 100, 150, 200, 300, 400, 600},
                                            {120, 150, 200, 250, 300, 400, 500, 600, 800, 1000}};
@@ -82,27 +84,32 @@ class GraphMaker {
     kinds_.assign(rows_, Kind::absent);
     TRY(for_chunks([&](std::uint32_t first, const Chunk& chunk, const VectorBlock& block,
                        std::uint32_t count) { encode(frame, codes, first, chunk, block, count); }));
-    std::vector<SegmentGraph::Copy> copies = find_copies(codes);
-    std::vector<std::uint32_t> members, zeros;
-    for (std::uint32_t row = 0; row < rows_; ++row) {
-      if (kinds_[row] == Kind::member) members.push_back(row);
-      if (kinds_[row] == Kind::zero) zeros.push_back(row);
-    }
-    fingerprints_ = {};
-    BuiltGraph built{Graph(0, 1), Graph::kNone};
-    if (members.empty()) {
-      built.graph = Graph(rows_, GraphOptions().degree);
-    } else {
-      ASSIGN_OR_RETURN(built, connect(codes, members));
-    }
     auto out = std::make_shared<SegmentGraph>(SegmentGraph{std::move(frame),
                                                            std::move(codes),
-                                                           std::move(built.graph),
-                                                           built.entry,
-                                                           std::move(copies),
-                                                           std::move(zeros),
+                                                           Graph(rows_, GraphOptions().degree),
+                                                           Graph::kNone,
+                                                           {},
+                                                           {},
                                                            {}});
-    if (!members.empty()) TRY(calibrate(*out, members));
+    out->copies = find_copies(out->codes);
+    std::vector<std::uint32_t> members;
+    for (std::uint32_t row = 0; row < rows_; ++row) {
+      if (kinds_[row] == Kind::member) members.push_back(row);
+      if (kinds_[row] == Kind::zero) out->zeros.push_back(row);
+    }
+    fingerprints_ = {};
+    if (!members.empty()) {
+      const GraphTrial trial = [&](BuiltGraph built, std::span<const std::uint32_t> held) {
+        out->graph = std::move(built.graph);
+        out->entry = built.entry;
+        return calibrate(*out, {held.begin(), held.end()});
+      };
+      ASSIGN_OR_RETURN(BuiltGraph built,
+                       build_graph(out->codes, members, {}, index_.budget->pool(), threads_, trial,
+                                   [&](std::size_t) { return check().ok(); }));
+      out->graph = std::move(built.graph);
+      out->entry = built.entry;
+    }
     return std::shared_ptr<const SegmentGraph>(std::move(out));
   }
 
@@ -232,85 +239,115 @@ class GraphMaker {
     return copies;
   }
 
-  Result<BuiltGraph> connect(const CodeTable& codes, std::span<const std::uint32_t> members) {
-    std::stop_source stop;
-    const std::stop_callback cancelled(call_.cancel, [&] { stop.request_stop(); });
-    return build_graph(codes, members, {}, index_.budget->pool(), threads_, stop.get_token(),
-                       [&](std::uint32_t) {
-                         if (!check().ok()) stop.request_stop();
-                       });
+  /// Moves each vector half-way to the nearest other one. A stored row has the likes of it near by
+  /// and is found too easily; a point between two rows is as hard to find the nearest of as a new
+  /// picture is (docs/engine.md has the figures).
+  void move_between(std::vector<float>& values, std::span<const float* const> vectors) const {
+    const std::size_t dimensions = geometry_.dimensions;
+    const auto& kernels = simd::kernels();
+    std::vector<std::uint16_t> halves(values.size());
+    kernels.to_half(values.data(), values.size(), halves.data());
+    std::vector<const std::uint16_t*> rows;
+    for (std::size_t i = 0; i < vectors.size(); ++i) rows.push_back(halves.data() + i * dimensions);
+    std::vector<float> distances(rows.size() * vectors.size());
+    kernels.l2(rows.data(), rows.size(), vectors.data(), vectors.size(), dimensions,
+               distances.data());
+    const std::vector<float> given = values;
+    for (std::size_t i = 0; i < vectors.size(); ++i) {
+      std::size_t other = i;
+      float nearest = std::numeric_limits<float>::infinity();
+      for (std::size_t j = 0; j < vectors.size(); ++j) {
+        const float distance = distances[i * vectors.size() + j];
+        if (j == i || distance >= nearest) continue;
+        nearest = distance;
+        other = j;
+      }
+      float* const out = values.data() + i * dimensions;
+      double squared = 0;
+      for (std::size_t d = 0; d < dimensions; ++d) {
+        out[d] = (out[d] + given[other * dimensions + d]) / 2;
+        squared += static_cast<double>(out[d]) * out[d];
+      }
+      if (index_.shape.metric != Metric::cosine || squared == 0) continue;
+      for (std::size_t d = 0; d < dimensions; ++d)
+        out[d] = static_cast<float>(out[d] / std::sqrt(squared));
+    }
   }
 
-  /// Tries searches for stored rows, which are left out of the answers, against the truth.
-  Status calibrate(SegmentGraph& graph, std::span<const std::uint32_t> members) {
-    std::vector<std::uint32_t> tried;
-    std::mt19937_64 random(kSeed);
-    std::sample(members.begin(), members.end(), std::back_inserter(tried), kTrials, random);
-    std::vector<float> values(tried.size() * geometry_.dimensions);
+  /// Tries searches between rows that the graph does not hold yet, against the truth without them.
+  Status calibrate(SegmentGraph& graph, std::vector<std::uint32_t> held) {
+    std::sort(held.begin(), held.end());
+    std::vector<float> values(held.size() * geometry_.dimensions);
     std::vector<const float*> queries;
-    std::vector<std::uint64_t> ids;
+    std::unordered_set<std::uint64_t> left_out;
     {
       ScratchPool::Lease buffer(index_.scratch);
       std::uint32_t loaded = UINT32_MAX;
       std::shared_ptr<VectorBlock> block;
-      for (std::size_t i = 0; i < tried.size(); ++i) {  // ascending
-        const std::uint32_t number = tried[i] / geometry_.chunk_rows;
+      for (std::size_t i = 0; i < held.size(); ++i) {
+        const std::uint32_t number = held[i] / geometry_.chunk_rows;
         if (number != loaded) {
           ASSIGN_OR_RETURN(block, block_of(number, *buffer));
           loaded = number;
         }
-        const std::uint32_t at = tried[i] % geometry_.chunk_rows;
+        const std::uint32_t at = held[i] % geometry_.chunk_rows;
         float* const out = values.data() + i * geometry_.dimensions;
         simd::kernels().to_float(vector(*block, at), geometry_.dimensions, out);
         queries.push_back(out);
-        ids.push_back((*view_.chunks)[number]->ids[at]);
+        left_out.insert((*view_.chunks)[number]->ids[at]);
       }
     }
-    // The graph is alive as long as this call; views share what they hold.
+    // Their copies are left out as well: they go with them.
+    for (const std::uint32_t row : held)
+      for (const auto& copy : graph.copies_of(row))
+        left_out.insert(
+            (*view_.chunks)[copy.row / geometry_.chunk_rows]->ids[copy.row % geometry_.chunk_rows]);
+    move_between(values, queries);
+    // Lent for the length of this call.
     SegmentView view = view_;
     view.graph = std::shared_ptr<const SegmentGraph>(std::shared_ptr<void>(), &graph);
-    for (std::size_t t = 0; t < std::size(kTriedK); ++t) {
-      const std::size_t k = std::min<std::size_t>(kTriedK[t], rows_ - 1);
-      if (k < kTriedK[t] && t > 0) break;
+    std::vector<DamagedRows> damaged;
+    ReadCounters counters;
+    for (std::size_t t = 0; t < std::size(kTriedK) && 2 * kTriedK[t] < rows_; ++t) {
+      const std::size_t k = kTriedK[t];
       SearchOptions options;
-      options.k = k + 1;
       options.call = call_;
-      std::vector<DamagedRows> damaged;
-      ReadCounters counters;
+      options.k = std::min(k + left_out.size(), std::min<std::size_t>(2 * k + 50, kSearchKMax));
       std::vector<TopK> truth(queries.size(), TopK(options.k));
       const FlatSearch::Range range{&view, 0};
       FlatSearch flat(state_, index_.shape, options, {&range, 1}, index_.scratch);
       TRY(flat.run(queries, index_.budget->pool(), threads_, counters, truth, damaged));
       std::vector<float> floors;
-      for (std::size_t q = 0; q < truth.size(); ++q) {
-        const auto hits = others(truth[q].take(), ids[q], k);
-        floors.push_back(hits.empty() ? 0 : hits.back().score - kTie);
+      std::size_t wanted = 0;
+      for (TopK& top : truth) {
+        auto hits = top.take();
+        std::erase_if(hits, [&](const Hit& hit) { return left_out.contains(hit.id); });
+        const std::size_t count = std::min(k, hits.size());
+        wanted += count;
+        floors.push_back(count == 0 ? 0 : hits[count - 1].score - kTie);
       }
+      options.k = k;
+      options.recall = kRecallEnough;
       for (const std::size_t list : kTriedLists[t]) {
         if (list == 0) break;
         TRY(check());
         options.list_size = list;
-        std::vector<TopK> found(queries.size(), TopK(options.k));
+        std::vector<TopK> found(queries.size(), TopK(k));
         GraphSearch search(state_, index_.shape, options,
                            {GraphSource{&view, {}, 0, view.segment->parts()}},
                            index_.graph_workers);
         TRY(search.run(queries, index_.budget->pool(), threads_, counters, found, damaged));
         std::size_t right = 0;
         for (std::size_t q = 0; q < found.size(); ++q)
-          for (const Hit& hit : others(found[q].take(), ids[q], k)) right += hit.score >= floors[q];
-        const float recall = static_cast<float>(right) / static_cast<float>(k * queries.size());
-        graph.efforts.push_back({static_cast<std::uint32_t>(kTriedK[t]),
-                                 static_cast<std::uint32_t>(list), std::min(recall, 1.0F)});
+          for (const Hit& hit : found[q].take()) right += hit.score >= floors[q];
+        const float recall =
+            wanted == 0 ? 1 : static_cast<float>(right) / static_cast<float>(wanted);
+        graph.efforts.push_back({static_cast<std::uint32_t>(k), static_cast<std::uint32_t>(list),
+                                 std::min(recall, 1.0F)});
         if (recall >= kRecallEnough || list >= rows_) break;
       }
     }
     return {};
-  }
-
-  static std::vector<Hit> others(std::vector<Hit> hits, std::uint64_t id, std::size_t k) {
-    std::erase_if(hits, [&](const Hit& hit) { return hit.id == id; });
-    if (hits.size() > k) hits.resize(k);
-    return hits;
   }
 
   IndexImpl& index_;
@@ -346,7 +383,11 @@ void IndexImpl::set_graph(Segment& segment, MadeGraph made) {
   graphs_changed = true;
 }
 
-bool IndexImpl::graph_fits(std::uint64_t rows) const {
+bool IndexImpl::may_have_graph(std::uint64_t rows) const {
+  if (shape.kind != IndexKind::graph || shape.metric == Metric::inner_product ||
+      shape.dimensions < kDimensionsMin || shape.dimensions > kDimensionsMost ||
+      rows < options.graph_rows_min)
+    return false;
   const std::uint32_t lead = std::min(kLead, geometry.dimensions / 64 * 64);
   const CodeLayout layout{lead, geometry.dimensions - lead, kTailBits};
   const std::uint64_t bytes =
@@ -355,18 +396,17 @@ bool IndexImpl::graph_fits(std::uint64_t rows) const {
 }
 
 std::shared_ptr<Segment> IndexImpl::choose_graph(GraphDue wanted) const {
-  if (shape.kind != IndexKind::graph || !read_only.empty()) return nullptr;
+  if (!read_only.empty()) return nullptr;
   for (const auto& segment : segments) {
     const std::uint32_t covered = segment->graph() ? segment->graph()->rows() : 0;
     const std::uint32_t rows = segment->rows();
-    if (rows < options.graph_rows_min || rows == covered) continue;
+    if (rows == covered || !may_have_graph(rows)) continue;
     const std::uint32_t open = rows - covered;
     // Growing by doubling costs twice what one building at the end would. Beyond that a few rows
     // are compared one by one until there is time.
     const bool needed = open >= std::max(options.graph_rows_min, covered);
     const bool worth = open >= std::max(1U, options.graph_rows_min / 8);
-    if (wanted == GraphDue::any || needed || (wanted == GraphDue::worth && worth))
-      return graph_fits(rows) ? segment : nullptr;
+    if (wanted == GraphDue::any || needed || (wanted == GraphDue::worth && worth)) return segment;
   }
   return nullptr;
 }

@@ -131,8 +131,9 @@ struct IndexImpl {
   /// Builds and writes the graph of a segment's first rows, which parts hold.
   Result<MadeGraph> make_graph(const SegmentView& view, std::uint32_t rows, std::uint64_t lsn,
                                unsigned thread_count, const CallOptions& call);
-  void set_graph(Segment& segment, MadeGraph made);                            // (commit)
-  [[nodiscard]] bool graph_fits(std::uint64_t rows) const;                     // (commit)
+  void set_graph(Segment& segment, MadeGraph made);  // (commit)
+  /// Whether a segment of so many rows is to have one, and the memory for it is there.
+  [[nodiscard]] bool may_have_graph(std::uint64_t rows) const;                 // (commit)
   [[nodiscard]] std::shared_ptr<Segment> choose_graph(GraphDue wanted) const;  // (commit)
   /// Makes at most one; false when none is due.
   Result<bool> make_graph_once(GraphDue wanted, unsigned thread_count, const CallOptions& call);

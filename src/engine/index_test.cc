@@ -46,7 +46,7 @@ class IndexTest : public testing::Test {
     for (int i = 0; i < 3; ++i) {
       const auto query = random_vector(random_, dimensions);
       const std::size_t k = 1 + random_() % 20;
-      auto answer = index.search(query, {.k = k, .filter = {}, .call = {}});
+      auto answer = index.search(query, {.k = k, .recall = 0.9999F, .list_size = 400});
       ASSERT_TRUE(answer.ok()) << answer.error().message;
       expect_exact(answer->hits[0], model_, metric, query, k, [](auto...) { return true; });
     }
@@ -66,14 +66,18 @@ class IndexTest : public testing::Test {
   testing::ScopedTrace trace_{__FILE__, __LINE__, "seed " + std::to_string(seed_)};
 };
 
-class MetricTest : public IndexTest, public testing::WithParamInterface<Metric> {};
+class MetricTest : public IndexTest,
+                   public testing::WithParamInterface<std::pair<Metric, IndexKind>> {};
 
 // Writes, replacements, removals, checkpoints, compactions and openings in any order leave the
 // answers of a plain map.
 TEST_P(MetricTest, AgreesWithAMapThroughItsWholeLife) {
+  const auto [metric, kind] = GetParam();
   const std::size_t dimensions = 1 + random_() % 300;
   SCOPED_TRACE("dimensions " + std::to_string(dimensions));
-  auto index = make({static_cast<std::uint32_t>(dimensions), GetParam(), IndexKind::flat});
+  IndexOptions options = quiet();
+  options.graph_rows_min = 20;
+  auto index = make({static_cast<std::uint32_t>(dimensions), metric, kind}, options);
   for (int step = 0; step < 60; ++step) {
     std::vector<std::vector<float>> vectors;
     std::vector<std::string> attributes;
@@ -124,11 +128,11 @@ TEST_P(MetricTest, AgreesWithAMapThroughItsWholeLife) {
       case 7:
         ASSERT_TRUE(index->close().ok());
         index.reset();
-        index = reopen();
+        index = reopen(options);
         ASSERT_NE(index, nullptr);
         break;
     }
-    expect_matches_model(*index, GetParam(), dimensions);
+    expect_matches_model(*index, metric, dimensions);
     if (HasFatalFailure()) return;
   }
   const auto damage = index->verify({});
@@ -136,12 +140,20 @@ TEST_P(MetricTest, AgreesWithAMapThroughItsWholeLife) {
   EXPECT_TRUE(damage->empty()) << damage->front().what;
 }
 
+constexpr const char* name_of(Metric metric) {
+  return metric == Metric::cosine ? "cosine" : metric == Metric::inner_product ? "product" : "l2";
+}
+
 INSTANTIATE_TEST_SUITE_P(Metrics, MetricTest,
-                         testing::Values(Metric::cosine, Metric::inner_product, Metric::l2),
+                         testing::Values(std::pair(Metric::cosine, IndexKind::flat),
+                                         std::pair(Metric::inner_product, IndexKind::flat),
+                                         std::pair(Metric::l2, IndexKind::flat),
+                                         std::pair(Metric::cosine, IndexKind::graph),
+                                         std::pair(Metric::inner_product, IndexKind::graph),
+                                         std::pair(Metric::l2, IndexKind::graph)),
                          [](const auto& param) {
-                           return std::string(param.param == Metric::cosine          ? "cosine"
-                                              : param.param == Metric::inner_product ? "product"
-                                                                                     : "l2");
+                           return std::string(name_of(param.param.first)) +
+                                  (param.param.second == IndexKind::graph ? "_graph" : "_flat");
                          });
 
 TEST_F(IndexTest, RefusesWhatItCannotHold) {

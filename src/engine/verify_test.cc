@@ -20,12 +20,14 @@ class VerifyTest : public testing::Test {
     options_.threads = 1;
     options_.storage = &storage_;
     options_.segment_rows = 60;
+    options_.graph_rows_min = 40;
   }
 
-  /// Sealed and open segments, changes, logs that are full, cut short by the next, and marked.
+  /// Sealed and open segments, a graph, changes, logs that are full, cut short by the next, and
+  /// marked.
   void fill() {
     auto index =
-        Index::create(kDirectory, {kDimensions, Metric::cosine, IndexKind::flat}, options_);
+        Index::create(kDirectory, {kDimensions, Metric::cosine, IndexKind::graph}, options_);
     ASSERT_TRUE(index.ok());
     std::uint64_t next = 1;
     const auto put = [&](std::uint64_t count) {

@@ -13,7 +13,9 @@ namespace {
 // Lists may grow this much beyond the degree before they are pruned, which spares most prunings.
 constexpr double kSlack = 1.3;
 constexpr std::size_t kLocks = 1024;
-constexpr std::uint32_t kProgressRows = 1024;
+constexpr std::size_t kProgressRows = 256;
+// Rows that a trial does without.
+constexpr std::size_t kHeldMax = 256;
 
 class Builder {
  public:
@@ -32,36 +34,21 @@ class Builder {
                                                 [&](auto a, auto b) { return half(a) < half(b); }));
   }
 
-  Result<BuiltGraph> run(ThreadPool& pool, unsigned threads, const std::stop_token& stop,
-                         const std::function<void(std::uint32_t)>& progress) {
-    const std::size_t rows = order_.size();
-    next_ = 1;  // the entry is there
-    pool.run(threads, [&] {
-      Worker worker(codes_, options_.degree);
-      for (;;) {
-        const std::size_t at = next_.fetch_add(1, std::memory_order_relaxed);
-        if (at >= rows || stop.stop_requested()) return;
-        insert(worker, order_[at]);
-        if (at % kProgressRows == 0 && progress) progress(static_cast<std::uint32_t>(at));
-      }
-    });
-    BuiltGraph out{Graph(codes_.rows(), options_.degree), order_.front()};
-    next_ = 0;
-    pool.run(threads, [&] {
-      Worker worker(codes_, options_.degree);
-      for (;;) {
-        const std::size_t at = next_.fetch_add(1, std::memory_order_relaxed);
-        if (at >= rows || stop.stop_requested()) return;
-        const std::uint32_t row = order_[at];
-        worker.edges.resize(graph_.slots());
-        worker.edges.resize(graph_.neighbours(row, worker.edges.data()));
-        if (worker.edges.size() > options_.degree) prune_edges(worker, row);
-        out.graph.set_neighbours(row, worker.edges);
-      }
-    });
-    if (stop.stop_requested()) return Error(ErrorCode::cancelled, "building was cancelled");
-    connect(out);
-    return out;
+  Result<BuiltGraph> run(ThreadPool& pool, unsigned threads, const GraphTrial& trial,
+                         const std::function<bool(std::size_t)>& go_on) {
+    const std::size_t held = trial ? std::min(kHeldMax, order_.size() / 4) : 0;
+    const std::size_t first = order_.size() - held;
+    // The entry is there from the begin.
+    if (!for_each_row(pool, threads, 1, first, go_on, [&](auto& w, auto row) { insert(w, row); }))
+      return stopped();
+    if (held > 0) {
+      ASSIGN_OR_RETURN(BuiltGraph built, finished(pool, threads, first, go_on));
+      TRY(trial(std::move(built), std::span(order_).subspan(first)));
+      if (!for_each_row(pool, threads, first, order_.size(), go_on,
+                        [&](auto& w, auto row) { insert(w, row); }))
+        return stopped();
+    }
+    return finished(pool, threads, order_.size(), go_on);
   }
 
  private:
@@ -76,6 +63,41 @@ class Builder {
     std::vector<Candidate> chosen;
     std::vector<std::uint32_t> edges;
   };
+
+  static Error stopped() { return {ErrorCode::cancelled, "building was cancelled"}; }
+
+  /// Calls each(worker, row) for places [begin, end) of the order, on several threads. False when
+  /// `go_on` said no.
+  template <typename Each>
+  bool for_each_row(ThreadPool& pool, unsigned threads, std::size_t begin, std::size_t end,
+                    const std::function<bool(std::size_t)>& go_on, const Each& each) {
+    std::atomic<std::size_t> next{begin};
+    std::atomic<bool> stop{false};
+    pool.run(threads, [&] {
+      Worker worker(codes_, options_.degree);
+      for (std::size_t at = next++; at < end && !stop; at = next++) {
+        each(worker, order_[at]);
+        if (at % kProgressRows == 1 && go_on && !go_on(at)) stop = true;
+      }
+    });
+    return !stop;
+  }
+
+  /// The graph of the first `count` rows of the order, which are inserted: with lists cut to the
+  /// degree, each row reached.
+  Result<BuiltGraph> finished(ThreadPool& pool, unsigned threads, std::size_t count,
+                              const std::function<bool(std::size_t)>& go_on) {
+    BuiltGraph out{Graph(codes_.rows(), options_.degree), order_.front()};
+    const auto cut = [&](Worker& worker, std::uint32_t row) {
+      worker.edges.resize(graph_.slots());
+      worker.edges.resize(graph_.neighbours(row, worker.edges.data()));
+      if (worker.edges.size() > options_.degree) prune_edges(worker, row);
+      out.graph.set_neighbours(row, worker.edges);
+    };
+    if (!for_each_row(pool, threads, 0, count, go_on, cut)) return stopped();
+    connect(out, count);
+    return out;
+  }
 
   std::mutex& lock_of(std::uint32_t row) { return locks_[row % kLocks]; }
 
@@ -151,7 +173,7 @@ class Builder {
   /// Gives each row that cannot be reached from the entry an edge from one that can: one near it if
   /// possible. Where all slots are taken an edge gives way that its target was not reached by, so
   /// that nothing is cut off.
-  void connect(BuiltGraph& built) const {
+  void connect(BuiltGraph& built, std::size_t rows) const {
     Graph& graph = built.graph;
     std::vector<std::uint32_t> parent(graph.rows(), Graph::kNone);  // that a row was reached from
     std::vector<std::uint32_t> stack, edges(graph.slots());
@@ -186,14 +208,14 @@ class Builder {
     spread(built.entry);
     Worker worker(codes_, options_.degree);
     std::size_t anywhere = 0;
-    for (const std::uint32_t row : order_) {
+    for (const std::uint32_t row : std::span(order_).first(rows)) {
       if (parent[row] != Graph::kNone) continue;
       worker.own.set_record(codes_.record(row));
       worker.walk.run(graph, codes_, worker.own, built.entry, options_.list_size);
       bool linked = false;
       for (const Candidate& c : worker.walk.found()) linked = linked || link(c.row, row);
       // There is always one: the edges in use are fewer than the rows that were reached.
-      for (; !linked; anywhere = (anywhere + 1) % order_.size())
+      for (; !linked; anywhere = (anywhere + 1) % rows)
         if (parent[order_[anywhere]] != Graph::kNone) linked = link(order_[anywhere], row);
       spread(row);
     }
@@ -203,7 +225,6 @@ class Builder {
   const GraphOptions options_;
   Graph graph_;
   std::vector<std::uint32_t> order_;  // of insertion
-  std::atomic<std::size_t> next_{0};
   std::vector<std::mutex> locks_;
 };
 
@@ -211,9 +232,9 @@ class Builder {
 
 Result<BuiltGraph> build_graph(const CodeTable& codes, std::span<const std::uint32_t> members,
                                const GraphOptions& options, ThreadPool& pool, unsigned threads,
-                               const std::stop_token& stop,
-                               const std::function<void(std::uint32_t done)>& progress) {
-  return Builder(codes, members, options).run(pool, threads, stop, progress);
+                               const GraphTrial& trial,
+                               const std::function<bool(std::size_t done)>& go_on) {
+  return Builder(codes, members, options).run(pool, threads, trial, go_on);
 }
 
 }  // namespace similis::engine

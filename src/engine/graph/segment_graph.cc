@@ -1,7 +1,7 @@
 #include "engine/graph/segment_graph.h"
 
 #include <algorithm>
-#include <cstring>
+#include <cmath>
 
 namespace similis::engine {
 namespace {
@@ -55,29 +55,27 @@ std::span<const SegmentGraph::Copy> SegmentGraph::copies_of(std::uint32_t row) c
 }
 
 std::size_t SegmentGraph::list_size(std::size_t k, float recall) const {
-  const auto shortest = [&](std::uint32_t of_k) -> std::size_t {
-    std::size_t longest = 0;
+  // The shortest list for the nearest `of_k`, as a multiple of it.
+  const auto factor = [&](std::uint32_t of_k) {
+    std::uint32_t list = 2 * of_k;
     for (const Effort& effort : efforts) {
       if (effort.k != of_k) continue;
-      longest = effort.list_size;
+      list = effort.list_size;
       if (effort.recall >= recall) break;
     }
-    return longest;
+    return static_cast<double>(list) / of_k;
   };
-  // Measured for a small and a large k; between them, and beyond the large one, in proportion.
-  const std::uint32_t small = efforts.empty() ? 0 : efforts.front().k;
-  const std::uint32_t large = efforts.empty() ? 0 : efforts.back().k;
-  const double least = static_cast<double>(std::max<std::size_t>(2 * k, 20));
-  if (large <= small)
-    return static_cast<std::size_t>(std::max<double>(least, static_cast<double>(shortest(small))));
-  const auto at_small = static_cast<double>(shortest(small));
-  const auto at_large = static_cast<double>(shortest(large));
-  double list = at_small;
-  if (k > large)
-    list = at_large * static_cast<double>(k) / large;
-  else if (k > small)
-    list += (at_large - at_small) * static_cast<double>(k - small) / (large - small);
-  return static_cast<std::size_t>(std::max(list, static_cast<double>(k) * 1.2));
+  // Measured for a small and a large k: between them by proportion of their logarithms.
+  const std::uint32_t small = efforts.empty() ? 10 : efforts.front().k;
+  const std::uint32_t large = efforts.empty() ? 10 : efforts.back().k;
+  const auto wanted_k = static_cast<double>(k);
+  if (k <= small) return static_cast<std::size_t>(factor(small) * small);
+  double times = factor(large);
+  if (k < large) {
+    const double share = std::log(wanted_k / small) / std::log(static_cast<double>(large) / small);
+    times = factor(small) * std::pow(times / factor(small), share);
+  }
+  return static_cast<std::size_t>(std::ceil(std::max(times, 1.2) * wanted_k));
 }
 
 std::uint64_t SegmentGraph::bytes_in_memory() const {

@@ -42,7 +42,7 @@ struct SegmentGraph {
   /// The rows of equal bytes to a row of the graph, ascending.
   [[nodiscard]] std::span<const Copy> copies_of(std::uint32_t row) const;
   /// The shortest list that finds `recall` of the nearest k; where none was measured to, the
-  /// longest that was tried, or twice k.
+  /// longest that was tried.
   [[nodiscard]] std::size_t list_size(std::size_t k, float recall) const;
   [[nodiscard]] std::uint64_t bytes_in_memory() const;
 };
