@@ -10,20 +10,22 @@ namespace {
 
 // Queries under way on one thread.
 constexpr std::size_t kFlights = 8;
-/// A row is read when its estimate, so many times its error better, could be among the k best that
-/// are so many times worse.
-float doubt(float recall) {
+/// How many times its error an estimate is doubted, before its row is left unread. Errors lie like
+/// normal ones, nearly; a row of the k best is lost when its own and those at the border conspire.
+float doubt_for(float recall) {
   if (recall <= 0.95F) return 1;
-  if (recall <= 0.99F) return 1.25F;
+  if (recall <= 0.99F) return 1.5F;
   return recall <= 0.999F ? 2 : 3;
 }
 
 // Rows that a walk compares, in lengths of its list: what scanning the codes of all matches of a
 // filter is weighed against.
 constexpr double kComparisonsAListRow = 16;
-// A list of which a smaller share may be returned was drawn away by other rows.
-constexpr double kMatchedShareMin = 0.5;
-constexpr int kWiderMax = 3;
+// A walk that came upon a smaller share of the rows it was to find was drawn away by others: it is
+// tried again with a longer list.
+constexpr double kFoundShare = 0.9;
+constexpr double kWiderMax = 8;
+constexpr int kRoundsMax = 4;
 
 }  // namespace
 
@@ -206,27 +208,29 @@ void GraphSearch::gather(GraphWorker& worker, const float* query, std::uint32_t 
   const bool squared = shape_.metric == Metric::l2;
   const float factor = squared ? 2.0F : 1.0F;
   const float offset = squared ? -code.squared_length() : 1.0F - code.squared_length() / 2;
+  const float doubt = options_.doubt != 0 ? options_.doubt : doubt_for(options_.recall);
   const auto estimate = [&](std::uint32_t row) -> Estimate {
     const QueryCode::Estimate e = code.refine(graph.codes.record(row));
-    return {factor * e.nearness + offset, factor * e.error, source_number, row};
+    return {factor * e.nearness + offset, doubt * factor * e.error, source_number, row};
   };
 
   const double rows = graph.rows();
   const auto list = static_cast<double>(
       options_.list_size != 0 ? options_.list_size : graph.list_size(options_.k, options_.recall));
-  double wider = 1;
-  bool scan = false;
-  if (options_.filter) {
-    const auto matches = static_cast<double>(source.matches);
-    scan = matches * matches <= kComparisonsAListRow * list * rows;
-    wider = rows / matches;
-  }
+  // Of what a walk keeps only a share may be returned: it keeps as much more.
+  const double returnable =
+      options_.filter ? source.matches : std::max(0.0, rows - source.view->dead);
+  const double wanted = std::min(list, returnable);
+  const auto scanning_is_less = [&](double size) {
+    return options_.filter && returnable <= kComparisonsAListRow * size;
+  };
+  double size = returnable > 0 ? list * rows / returnable : rows;
   const std::size_t before = out.size();
-  for (int round = 0; !scan && round < kWiderMax; ++round, wider *= 3) {
+  bool found = false;
+  for (int round = 0; !found && !scanning_is_less(size) && round < kRoundsMax; ++round) {
     out.resize(before);
-    const double size = std::min(rows, list * wider);
-    worker.walk.run(graph.graph, graph.codes, code, graph.entry,
-                    static_cast<std::size_t>(std::ceil(size)));
+    size = std::min(std::ceil(size), rows);
+    worker.walk.run(graph.graph, graph.codes, code, graph.entry, static_cast<std::size_t>(size));
     for (const Candidate& candidate : worker.walk.found()) {
       // A copy's estimate is the original's.
       std::optional<Estimate> known;
@@ -239,13 +243,13 @@ void GraphSearch::gather(GraphWorker& worker, const float* query, std::uint32_t 
       add(candidate.row);
       for (const auto& copy : graph.copies_of(candidate.row)) add(copy.row);
     }
-    const double most = options_.filter ? static_cast<double>(source.matches) : rows;
-    if (static_cast<double>(out.size() - before) >= std::min(most, list * kMatchedShareMin) ||
-        size >= rows)
-      return;
-    if (options_.filter) scan = true;
+    // Where most of what lies near must not be returned, the share is smaller there than it is on
+    // the whole.
+    const auto count = static_cast<double>(out.size() - before);
+    found = count >= kFoundShare * wanted || size >= rows;
+    size *= std::clamp(wanted / std::max(count, 1.0), 1.5, kWiderMax);
   }
-  if (!scan) return;
+  if (found || !options_.filter) return;
   out.resize(before);
   auto zero = graph.zeros.begin();
   for_set_bits(source.wanted, 0, graph.rows(), [&](std::uint32_t row) {
@@ -255,16 +259,16 @@ void GraphSearch::gather(GraphWorker& worker, const float* query, std::uint32_t 
   });
 }
 
-/// Leaves the rows whose place among the best k is open, or certain: those that are read.
+/// Leaves what is read: the rows that, by their margins better, reach the k best that are by theirs
+/// worse.
 void GraphSearch::choose(std::vector<Estimate>& estimates) const {
   if (estimates.size() <= options_.k) return;
-  const float times = doubt(options_.recall);
   const auto kth = estimates.begin() + static_cast<std::ptrdiff_t>(options_.k) - 1;
-  std::nth_element(estimates.begin(), kth, estimates.end(), [&](const auto& a, const auto& b) {
-    return a.score - times * a.error > b.score - times * b.error;
+  std::nth_element(estimates.begin(), kth, estimates.end(), [](const auto& a, const auto& b) {
+    return a.score - a.margin > b.score - b.margin;
   });
-  const float floor = kth->score - times * kth->error;
-  std::erase_if(estimates, [&](const auto& e) { return e.score + times * e.error < floor; });
+  const float floor = kth->score - kth->margin;
+  std::erase_if(estimates, [&](const auto& e) { return e.score + e.margin < floor; });
 }
 
 // Finds each row's vector in memory, or where it is to be read from.

@@ -57,7 +57,7 @@ class GraphSearch {
   /// A row that may be among the nearest, by its code.
   struct Estimate {
     float score = 0;
-    float error = 0;
+    float margin = 0;  // that the score may be wrong by
     std::uint32_t source = 0;
     std::uint32_t row = 0;
   };

@@ -327,23 +327,25 @@ class GraphMaker {
         floors.push_back(count == 0 ? 0 : hits[count - 1].score - kTie);
       }
       options.k = k;
-      options.recall = kRecallEnough;
+      options.recall = kRecallEnough;  // what is kept is read
+      GraphSource source;
+      source.view = &view;
+      source.parts = view.segment->parts();
       for (const std::size_t list : kTriedLists[t]) {
         if (list == 0) break;
         TRY(check());
         options.list_size = list;
         std::vector<TopK> found(queries.size(), TopK(k));
-        GraphSearch search(state_, index_.shape, options,
-                           {GraphSource{&view, {}, 0, view.segment->parts()}},
-                           index_.graph_workers);
+        GraphSearch search(state_, index_.shape, options, {source}, index_.graph_workers);
         TRY(search.run(queries, index_.budget->pool(), threads_, counters, found, damaged));
         std::size_t right = 0;
         for (std::size_t q = 0; q < found.size(); ++q)
           for (const Hit& hit : found[q].take()) right += hit.score >= floors[q];
         const float recall =
-            wanted == 0 ? 1 : static_cast<float>(right) / static_cast<float>(wanted);
-        graph.efforts.push_back({static_cast<std::uint32_t>(k), static_cast<std::uint32_t>(list),
-                                 std::min(recall, 1.0F)});
+            wanted == 0 ? 1
+                        : std::min(1.0F, static_cast<float>(right) / static_cast<float>(wanted));
+        graph.efforts.push_back(
+            {static_cast<std::uint32_t>(k), static_cast<std::uint32_t>(list), recall});
         if (recall >= kRecallEnough || list >= rows_) break;
       }
     }
@@ -392,7 +394,7 @@ bool IndexImpl::may_have_graph(std::uint64_t rows) const {
   const CodeLayout layout{lead, geometry.dimensions - lead, kTailBits};
   const std::uint64_t bytes =
       rows * (layout.record_bytes() + GraphOptions().degree * sizeof(std::uint32_t));
-  return table_bytes() + bytes <= budget->limit();
+  return budget->tables() - budgeted_tables + table_bytes() + bytes <= budget->limit();
 }
 
 std::shared_ptr<Segment> IndexImpl::choose_graph(GraphDue wanted) const {

@@ -151,8 +151,10 @@ struct SearchOptions {
   /// every row is compared; below, kind `graph` looks at as few as its calibration allows. Rows
   /// that no graph covers yet are compared in any case, and scores are exact always.
   float recall = 0.99F;
-  /// Not 0: the length of a walk's list of candidates, in place of what `recall` asks for.
+  /// Not 0: in place of what `recall` asks for the length of a walk's list of candidates, and how
+  /// many times its error an estimate is doubted before its row is read.
   std::size_t list_size = 0;
+  float doubt = 0;
   CallOptions call{};
 };
 

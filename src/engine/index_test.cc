@@ -46,7 +46,7 @@ class IndexTest : public testing::Test {
     for (int i = 0; i < 3; ++i) {
       const auto query = random_vector(random_, dimensions);
       const std::size_t k = 1 + random_() % 20;
-      auto answer = index.search(query, {.k = k, .recall = 0.9999F, .list_size = 400});
+      auto answer = index.search(query, {.k = k, .list_size = 400, .doubt = 4});
       ASSERT_TRUE(answer.ok()) << answer.error().message;
       expect_exact(answer->hits[0], model_, metric, query, k, [](auto...) { return true; });
     }

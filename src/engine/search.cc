@@ -135,7 +135,9 @@ Result<SearchAnswer> search_snapshot(const SnapshotState& snapshot, const IndexS
   for (const SegmentView& view : snapshot.segments) {
     std::uint32_t searched = 0;
     if (view.graph && options.recall < 1 && directed) {
-      sources.push_back({&view, {}, 0, view.segment->parts()});
+      GraphSource& source = sources.emplace_back();
+      source.view = &view;
+      source.parts = view.segment->parts();
       searched = view.graph->rows();
     }
     if (searched < view.rows) ranges.push_back({&view, searched});

@@ -72,7 +72,7 @@ void Segment::mark_changed(std::uint32_t ordinal) {
 
 SegmentView Segment::view(std::shared_ptr<const Segment> self) const {
   chunks_viewed_ = true;
-  return {std::move(self), chunks_, rows_, graph_};
+  return {std::move(self), chunks_, rows_, dead_, graph_};
 }
 
 bool Segment::alive(std::uint32_t ordinal) const {

@@ -75,6 +75,7 @@ struct SegmentView {
   std::shared_ptr<const Segment> segment;
   std::shared_ptr<const ChunkList> chunks;
   std::uint32_t rows = 0;
+  std::uint32_t dead = 0;                     // of the rows, when this was made
   std::shared_ptr<const SegmentGraph> graph;  // of the first rows; may be null
 };
 

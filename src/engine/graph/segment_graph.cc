@@ -55,27 +55,27 @@ std::span<const SegmentGraph::Copy> SegmentGraph::copies_of(std::uint32_t row) c
 }
 
 std::size_t SegmentGraph::list_size(std::size_t k, float recall) const {
-  // The shortest list for the nearest `of_k`, as a multiple of it.
+  // For the nearest `of_k`, as a multiple of it.
   const auto factor = [&](std::uint32_t of_k) {
-    std::uint32_t list = 2 * of_k;
+    std::uint32_t longest = of_k;
     for (const Effort& effort : efforts) {
       if (effort.k != of_k) continue;
-      list = effort.list_size;
-      if (effort.recall >= recall) break;
+      longest = effort.list_size;
+      if (effort.recall >= recall) return static_cast<double>(longest) / of_k;
     }
-    return static_cast<double>(list) / of_k;
+    return 2.0 * longest / of_k;
   };
   // Measured for a small and a large k: between them by proportion of their logarithms.
   const std::uint32_t small = efforts.empty() ? 10 : efforts.front().k;
   const std::uint32_t large = efforts.empty() ? 10 : efforts.back().k;
-  const auto wanted_k = static_cast<double>(k);
+  const auto wanted = static_cast<double>(k);
   if (k <= small) return static_cast<std::size_t>(factor(small) * small);
   double times = factor(large);
   if (k < large) {
-    const double share = std::log(wanted_k / small) / std::log(static_cast<double>(large) / small);
+    const double share = std::log(wanted / small) / std::log(static_cast<double>(large) / small);
     times = factor(small) * std::pow(times / factor(small), share);
   }
-  return static_cast<std::size_t>(std::ceil(std::max(times, 1.2) * wanted_k));
+  return static_cast<std::size_t>(std::ceil(std::max(times, 1.2) * wanted));
 }
 
 std::uint64_t SegmentGraph::bytes_in_memory() const {

@@ -23,7 +23,7 @@ struct SegmentGraph {
     std::uint32_t row;
     friend auto operator<=>(const Copy&, const Copy&) = default;
   };
-  /// What a list of so many candidates was measured to find of the true nearest ones.
+  /// What a list of so many candidates was measured to hold of the true nearest ones.
   struct Effort {
     std::uint32_t k;
     std::uint32_t list_size;
@@ -41,7 +41,7 @@ struct SegmentGraph {
   [[nodiscard]] std::uint32_t rows() const { return codes.rows(); }
   /// The rows of equal bytes to a row of the graph, ascending.
   [[nodiscard]] std::span<const Copy> copies_of(std::uint32_t row) const;
-  /// The shortest list that finds `recall` of the nearest k; where none was measured to, the
+  /// The shortest list that holds `recall` of the nearest k; where none was measured to, twice the
   /// longest that was tried.
   [[nodiscard]] std::size_t list_size(std::size_t k, float recall) const;
   [[nodiscard]] std::uint64_t bytes_in_memory() const;

@@ -1,0 +1,409 @@
+// What an index of kind `graph` finds, and how it keeps its graphs.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <fstream>
+#include <set>
+#include <thread>
+
+#include "engine/index.h"
+#include "engine/storage/format.h"
+#include "engine/storage/simulated_storage_test.h"
+#include "engine/support_test.h"
+
+namespace similis::engine {
+namespace {
+
+constexpr std::uint32_t kDimensions = 96;
+
+class GraphIndexTest : public testing::Test {
+ protected:
+  GraphIndexTest() {
+    options_.threads = 2;
+    options_.background = false;
+    options_.graph_rows_min = 200;
+  }
+
+  /// A row near one of `centres`, as embeddings lie.
+  std::vector<float> near(const std::vector<std::vector<float>>& centres) {
+    std::normal_distribution<float> normal;
+    std::vector<float> out = centres[random_() % centres.size()];
+    const std::vector<float>& other = centres[random_() % centres.size()];
+    for (std::size_t d = 0; d < out.size(); ++d)
+      out[d] += 0.3F * other[d] + 0.35F * normal(random_);
+    return out;
+  }
+  std::vector<std::vector<float>> some_centres(std::size_t count) {
+    std::vector<std::vector<float>> out;
+    for (std::size_t i = 0; i < count; ++i) out.push_back(random_vector(random_, kDimensions));
+    return out;
+  }
+
+  std::unique_ptr<Index> make(Metric metric = Metric::cosine) {
+    auto index =
+        Index::create(folder_.path() / "index", {kDimensions, metric, IndexKind::graph}, options_);
+    EXPECT_TRUE(index.ok()) << index.error().message;
+    return std::move(index).value();
+  }
+  std::unique_ptr<Index> reopen() {
+    auto index = Index::open(folder_.path() / "index", options_);
+    EXPECT_TRUE(index.ok()) << (index.ok() ? "" : index.error().message);
+    return index.ok() ? std::move(index).value() : nullptr;
+  }
+  void put(Index& index, std::uint64_t first, const std::vector<std::vector<float>>& vectors) {
+    std::vector<Row> rows;
+    for (std::size_t i = 0; i < vectors.size(); ++i) {
+      rows.push_back({first + i, vectors[i], {}});
+      model_.rows[first + i] = {vectors[i], ""};
+    }
+    ASSERT_TRUE(index.upsert(rows, {}).ok());
+  }
+  void fill(Index& index, std::size_t rows) {
+    if (centres_.empty()) centres_ = some_centres(30);
+    std::vector<std::vector<float>> vectors;
+    for (std::size_t i = 0; i < rows; ++i) vectors.push_back(near(centres_));
+    put(index, model_.rows.size() + 1, vectors);
+  }
+
+  /// The share of the true nearest k that `options` find; every score is right.
+  double recall(const Index& index, Metric metric, const SearchOptions& options) {
+    std::vector<float> queries;
+    constexpr std::size_t kQueries = 200;
+    for (std::size_t q = 0; q < kQueries; ++q) {
+      const auto query = near(centres_);
+      queries.insert(queries.end(), query.begin(), query.end());
+    }
+    SearchOptions exact = options;
+    exact.recall = 1;
+    const auto truth = index.search(queries, exact);
+    const auto answer = index.search(queries, options);
+    EXPECT_TRUE(truth.ok() && answer.ok());
+    std::size_t right = 0, all = 0;
+    for (std::size_t q = 0; q < kQueries; ++q) {
+      EXPECT_EQ(answer->hits[q].size(), truth->hits[q].size());
+      const std::vector<float> query(
+          queries.begin() + static_cast<std::ptrdiff_t>(q) * kDimensions,
+          queries.begin() + static_cast<std::ptrdiff_t>(q + 1) * kDimensions);
+      std::set<std::uint64_t> seen;
+      for (const Hit& hit : answer->hits[q]) {
+        EXPECT_TRUE(seen.insert(hit.id).second);
+        EXPECT_NEAR(hit.score, Model::score(metric, query, model_.rows.at(hit.id).vector), 2e-4);
+        right += hit.score >= truth->hits[q].back().score - 1e-6F ? 1 : 0;
+      }
+      all += truth->hits[q].size();
+    }
+    return all == 0 ? 1 : static_cast<double>(right) / static_cast<double>(all);
+  }
+
+  /// What an index of one chunk takes beside its vectors.
+  static std::uint64_t table_bytes(const IndexStatistics& s) {
+    return s.bytes_in_memory - Geometry(kDimensions).chunk_bytes() + s.read_buffer_bytes;
+  }
+
+  static RowFilter every(std::uint32_t step) {
+    return [step](const AttributeColumns&, std::uint32_t first, std::uint32_t count,
+                  std::span<std::uint64_t> bits) {
+      for (std::uint32_t i = 0; i < count; ++i)
+        if ((first + i) % step == 0) bits[i / 64] |= std::uint64_t{1} << (i % 64);
+    };
+  }
+
+  TemporaryFolder folder_;
+  IndexOptions options_;
+  Model model_;
+  std::vector<std::vector<float>> centres_;
+  const std::uint64_t seed_ = std::random_device{}();
+  std::mt19937_64 random_{seed_};
+  testing::ScopedTrace trace_{__FILE__, __LINE__, "seed " + std::to_string(seed_)};
+};
+
+TEST_F(GraphIndexTest, FindsWhatItIsAskedForInMemoryAndFromDisk) {
+  for (const Metric metric : {Metric::cosine, Metric::l2}) {
+    std::filesystem::remove_all(folder_.path() / "index");
+    model_.rows.clear();
+    std::uint64_t tables = 0;
+    options_.segment_rows = 4000;  // sealed, so that its vectors may leave memory
+    {
+      auto index = make(metric);
+      fill(*index, 4000);
+      ASSERT_TRUE(index->build_graphs({}).ok());
+      const IndexStatistics s = index->statistics();
+      EXPECT_EQ(s.graph_rows, 4000U);
+      tables = table_bytes(s);
+      ASSERT_TRUE(index->close().ok());
+    }
+    for (const bool in_memory : {true, false}) {
+      options_.memory = in_memory ? nullptr : make_memory_budget(tables);
+      const auto index = reopen();
+      ASSERT_NE(index, nullptr);
+      ASSERT_EQ(index->statistics().graph_rows, 4000U);
+      ASSERT_EQ(index->statistics().vector_bytes_in_memory > 0, in_memory);
+      for (const std::size_t k : {1U, 10U, 100U, 1000U}) {
+        SearchOptions options;
+        options.k = k;
+        EXPECT_GE(recall(*index, metric, options), 0.97) << "k " << k;
+      }
+      SearchOptions thorough;
+      thorough.recall = 0.9999F;
+      EXPECT_GE(recall(*index, metric, thorough), 0.993);
+      std::vector<float> query = near(centres_);
+      const auto answer = index->search(query, {});
+      ASSERT_TRUE(answer.ok());
+      if (in_memory) {
+        EXPECT_EQ(answer->reads, 0U);
+      } else {
+        EXPECT_GE(answer->reads, 10U);
+        EXPECT_LT(answer->reads, 60U);
+      }
+    }
+    options_.memory = nullptr;
+  }
+}
+
+// Whatever share of the rows passes a filter, the page is full and the nearest are on it.
+TEST_F(GraphIndexTest, FiltersKeepPagesFull) {
+  auto index = make();
+  fill(*index, 4000);
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  for (const std::uint32_t step : {1U, 2U, 5U, 20U, 100U, 1000U, 4000U}) {
+    SearchOptions options;
+    options.filter = every(step);
+    EXPECT_GE(recall(*index, Metric::cosine, options), 0.97) << "one row in " << step;
+  }
+  SearchOptions none;
+  none.filter = [](const AttributeColumns&, std::uint32_t, std::uint32_t,
+                   std::span<std::uint64_t>) {};
+  const auto answer = index->search(near(centres_), none);
+  ASSERT_TRUE(answer.ok());
+  EXPECT_TRUE(answer->hits[0].empty());
+}
+
+// Half of the rows lie around one point; only the other half, opposite to it, passes, and the query
+// is that point: a walk sees none of them.
+TEST_F(GraphIndexTest, AFilterThatContradictsTheQueryFindsTheNearestAllTheSame) {
+  auto index = make();
+  centres_ = {random_vector(random_, kDimensions)};
+  std::vector<std::vector<float>> vectors;
+  for (int i = 0; i < 3000; ++i) vectors.push_back(near(centres_));
+  for (int i = 0; i < 3000; ++i) {
+    vectors.push_back(near(centres_));
+    for (float& v : vectors.back()) v = -v;
+  }
+  put(*index, 1, vectors);
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  SearchOptions options;
+  options.filter = [](const AttributeColumns&, std::uint32_t first, std::uint32_t count,
+                      std::span<std::uint64_t> bits) {
+    for (std::uint32_t i = 0; i < count; ++i)
+      if (first + i >= 3000) bits[i / 64] |= std::uint64_t{1} << (i % 64);
+  };
+  EXPECT_GE(recall(*index, Metric::cosine, options), 0.97);
+}
+
+// Copies of a row are each found; zero vectors come where nothing better is left.
+TEST_F(GraphIndexTest, CopiesAndZerosDoNoHarm) {
+  auto index = make();
+  fill(*index, 2000);
+  const auto copied = near(centres_);
+  put(*index, 2001, std::vector<std::vector<float>>(300, copied));
+  put(*index, 2301, std::vector<std::vector<float>>(300, std::vector<float>(kDimensions)));
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  SearchOptions options;
+  options.k = 300;
+  auto answer = index->search(copied, options);
+  ASSERT_TRUE(answer.ok());
+  ASSERT_EQ(answer->hits[0].size(), 300U);
+  for (std::size_t i = 0; i < 300; ++i) EXPECT_EQ(answer->hits[0][i].id, 2001 + i);
+  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
+  // Without the original the others stay.
+  const std::vector<std::uint64_t> first{2001, 2002};
+  ASSERT_TRUE(index->erase(first, {}).ok());
+  model_.rows.erase(2001);
+  model_.rows.erase(2002);
+  options.k = 5;
+  answer = index->search(copied, options);
+  ASSERT_TRUE(answer.ok());
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(answer->hits[0][i].id, 2003 + i);
+  // All of a thousand, zeros among them.
+  options.k = 1000;
+  const RowFilter rare = every(8);
+  options.filter = rare;
+  answer = index->search(copied, options);
+  options.recall = 1;
+  const auto truth = index->search(copied, options);
+  ASSERT_TRUE(answer.ok() && truth.ok());
+  EXPECT_EQ(answer->hits[0].size(), truth->hits[0].size());
+  std::size_t zeros = 0;
+  for (const Hit& hit : answer->hits[0]) zeros += hit.id > 2300 ? 1 : 0;
+  EXPECT_GT(zeros, 30U);
+  // A query without direction.
+  const std::vector<float> nothing(kDimensions);
+  answer = index->search(nothing, {});
+  ASSERT_TRUE(answer.ok());
+  for (std::size_t i = 0; i < 10; ++i) EXPECT_EQ(answer->hits[0][i], (Hit{i + 1, 0}));
+}
+
+// Only zeros, or nothing alive: there is a graph of nothing, and it is not made again and again.
+TEST_F(GraphIndexTest, HasGraphsOfNothing) {
+  auto index = make();
+  put(*index, 1, std::vector<std::vector<float>>(300, std::vector<float>(kDimensions)));
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  EXPECT_EQ(index->statistics().graph_rows, 300U);
+  const auto answer = index->search(random_vector(random_, kDimensions), {});
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(answer->hits[0].size(), 10U);
+  std::vector<std::uint64_t> all;
+  for (std::uint64_t id = 1; id <= 300; ++id) all.push_back(id);
+  ASSERT_TRUE(index->erase(all, {}).ok());
+  put(*index, 301, std::vector<std::vector<float>>(20, random_vector(random_, kDimensions)));
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  const auto rest = index->search(random_vector(random_, kDimensions), {});
+  ASSERT_TRUE(rest.ok());
+  EXPECT_EQ(rest->hits[0].size(), 10U);
+}
+
+// Writes make a graph due; between two of them the rows behind are compared one by one.
+TEST_F(GraphIndexTest, GrowsByDoubling) {
+  auto index = make();
+  options_.checkpoint_log_bytes = 1 << 14;
+  for (int i = 0; i < 40; ++i) {
+    fill(*index, 50);
+    const IndexStatistics s = index->statistics();
+    if (s.rows < options_.graph_rows_min) {
+      EXPECT_EQ(s.graph_rows, 0U);
+    } else {
+      EXPECT_GT(2 * s.graph_rows, s.rows - 50);
+    }
+    // What was written last is found.
+    const std::uint64_t last = model_.rows.rbegin()->first;
+    const auto answer = index->search(model_.rows.at(last).vector, {});
+    ASSERT_TRUE(answer.ok());
+    EXPECT_EQ(answer->hits[0][0].id, last);
+  }
+  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
+  EXPECT_LT(index->statistics().graph_rows, 2000U);
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  EXPECT_EQ(index->statistics().graph_rows, 2000U);
+  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
+}
+
+// Rows erased and replaced never turn up, however many they are.
+TEST_F(GraphIndexTest, ErasedRowsNeverTurnUp) {
+  auto index = make();
+  fill(*index, 2000);
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  std::vector<std::uint64_t> gone;
+  for (std::uint64_t id = 1; id <= 900; ++id) gone.push_back(id);
+  ASSERT_TRUE(index->erase(gone, {}).ok());
+  const auto before = model_.rows.at(1).vector;
+  for (const std::uint64_t id : gone) model_.rows.erase(id);
+  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
+  const auto answer = index->search(before, {});
+  ASSERT_TRUE(answer.ok());
+  for (const Hit& hit : answer->hits[0]) EXPECT_GT(hit.id, 900U);
+  ASSERT_TRUE(index->compact({}).ok());
+  EXPECT_EQ(index->statistics().dead_rows, 0U);
+  EXPECT_EQ(index->statistics().graph_rows, 1100U);
+  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
+}
+
+// A damaged graph costs time, no answer.
+TEST_F(GraphIndexTest, ADamagedGraphIsMadeAgain) {
+  {
+    auto index = make();
+    fill(*index, 1000);
+    ASSERT_TRUE(index->build_graphs({}).ok());
+    ASSERT_TRUE(index->close().ok());
+  }
+  std::filesystem::path file;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path() / "index"))
+    if (entry.path().filename().native().starts_with("derived-")) file = entry.path();
+  ASSERT_FALSE(file.empty());
+  std::string bytes = [&] {
+    std::ifstream in(file, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  }();
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  std::ofstream(file, std::ios::binary | std::ios::trunc) << bytes;
+  const auto damage = Index::verify(folder_.path() / "index", {});
+  ASSERT_TRUE(damage.ok());
+  ASSERT_EQ(damage->size(), 1U);
+  EXPECT_EQ(damage->front().file, file.filename().native());
+  EXPECT_GT(damage->front().offset, 0U);
+  const auto index = reopen();  // without a thread of its own it makes up for it at once
+  ASSERT_NE(index, nullptr);
+  EXPECT_EQ(index->statistics().graph_rows, 1000U);
+  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
+  EXPECT_TRUE(index->verify({})->empty());
+  EXPECT_FALSE(std::filesystem::exists(file));
+}
+
+// Where a graph does not fit the memory there is none, and answers are exact.
+TEST_F(GraphIndexTest, GoesWithoutAGraphThatDoesNotFit) {
+  std::uint64_t tables = 0;
+  options_.segment_rows = 1000;
+  {
+    auto index = make();
+    fill(*index, 1000);
+    ASSERT_TRUE(index->build_graphs({}).ok());
+    ASSERT_TRUE(index->close().ok());
+    index.reset();
+    index = reopen();
+    const IndexStatistics s = index->statistics();
+    tables = table_bytes(s) - s.graph_bytes_in_memory;
+    ASSERT_TRUE(index->close().ok());
+  }
+  options_.memory = make_memory_budget(tables + 10000);
+  const auto index = reopen();
+  ASSERT_NE(index, nullptr);
+  EXPECT_EQ(index->statistics().graph_rows, 0U);
+  EXPECT_EQ(recall(*index, Metric::cosine, {}), 1);
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  EXPECT_EQ(index->statistics().graph_rows, 0U);
+}
+
+// Searches and writes go on while graphs are made in the background, and no answer is wrong.
+TEST_F(GraphIndexTest, SearchesGoOnWhileGraphsAreMade) {
+  options_.background = true;
+  options_.checkpoint_log_bytes = 1 << 16;
+  auto index = make();
+  fill(*index, 300);
+  std::atomic<bool> stop{false};
+  std::atomic<std::size_t> searches{0};
+  std::vector<std::vector<float>> queries;
+  for (int i = 0; i < 20; ++i) queries.push_back(near(centres_));
+  std::vector<std::thread> readers;
+  for (int t = 0; t < 2; ++t) {
+    readers.emplace_back([&] {
+      for (std::size_t i = 0; !stop; ++i) {
+        const Snapshot snapshot = index->snapshot();
+        const auto answer = snapshot.search(queries[i % queries.size()], {});
+        ASSERT_TRUE(answer.ok()) << answer.error().message;
+        ASSERT_EQ(answer->hits[0].size(), 10U);
+        ASSERT_TRUE(std::is_sorted(
+            answer->hits[0].begin(), answer->hits[0].end(), [](const Hit& a, const Hit& b) {
+              return a.score > b.score || (a.score == b.score && a.id < b.id);
+            }));
+        ++searches;
+      }
+    });
+  }
+  for (int i = 0; i < 30; ++i) {
+    fill(*index, 100);
+    std::vector<std::uint64_t> gone{model_.rows.begin()->first};
+    ASSERT_TRUE(index->erase(gone, {}).ok());
+    const auto vector = model_.rows.begin()->second.vector;
+    model_.rows.erase(model_.rows.begin());
+    put(*index, 100000 + static_cast<std::uint64_t>(i), {vector});
+  }
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  stop = true;
+  for (auto& reader : readers) reader.join();
+  EXPECT_GT(searches, 10U);
+  EXPECT_EQ(index->statistics().rows, model_.rows.size());
+  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
+  ASSERT_TRUE(index->close().ok());
+}
+
+}  // namespace
+}  // namespace similis::engine
