@@ -22,27 +22,28 @@ namespace {
 
 constexpr const char* kToken = "bench_token";
 
-/// Unit vectors in clusters, as embeddings lie: a linear map of a few normal factors, with noise.
+/// Vectors that lie as pictures' do: between those of a few hundred, with noise.
 class Manifold {
  public:
-  Manifold(std::size_t dimensions, std::uint32_t seed) : rng_(seed), basis_(kFactors * dimensions) {
-    for (float& b : basis_) b = normal_(rng_);
-  }
+  Manifold(std::vector<std::vector<float>> corners, std::uint32_t seed)
+      : rng_(seed), corners_(std::move(corners)) {}
   std::vector<float> next() {
-    const std::size_t dimensions = basis_.size() / kFactors;
-    std::vector<float> v(dimensions);
-    for (std::size_t f = 0; f < kFactors; ++f) {
-      const float weight = normal_(rng_);
-      for (std::size_t d = 0; d < dimensions; ++d) v[d] += weight * basis_[f * dimensions + d];
+    std::vector<float> v(corners_.front().size());
+    for (int i = 0; i < kMixed; ++i) {
+      const float weight = std::uniform_real_distribution<float>(0.1F, 1)(rng_);
+      const auto& corner = corners_[rng_() % corners_.size()];
+      for (std::size_t d = 0; d < v.size(); ++d) v[d] += weight * corner[d];
     }
+    for (float& x : v) x += kNoise * normal_(rng_);
     return v;
   }
 
  private:
-  static constexpr std::size_t kFactors = 30;
+  static constexpr int kMixed = 3;
+  static constexpr float kNoise = 0.004F;
   std::mt19937 rng_;
   std::normal_distribution<float> normal_;
-  std::vector<float> basis_;
+  std::vector<std::vector<float>> corners_;
 };
 
 struct Answers {
@@ -123,6 +124,33 @@ Result<std::vector<std::vector<std::byte>>> made_pictures(int count, int width, 
   return out;
 }
 
+Result<std::vector<std::vector<float>>> embeddings_of_made_pictures(Embedder& embedder) {
+  constexpr int kCount = 300;
+  ASSIGN_OR_RETURN(const auto files, made_pictures(kCount, 300, 200, 5'000'000));
+  DecodeRequest request;
+  request.tensors = {embedder.info().preprocess};
+  std::vector<std::vector<float>> out;
+  for (const auto& bytes : files) {
+    ASSIGN_OR_RETURN(const DecodedPicture picture, decode(bytes, "made.jpg", request));
+    const RgbImage& t = picture.tensors.front();
+    const PictureTensor tensor{static_cast<std::uint32_t>(t.width),
+                               static_cast<std::uint32_t>(t.height), t.pixels};
+    ASSIGN_OR_RETURN(auto embedded, embedder.embed(Context{}, {&tensor, 1}));
+    out.push_back(std::move(embedded.front().vector));
+  }
+  return out;
+}
+
+/// A warm server has its graph.
+Status wait_for_graph(System& system, IndexId index, std::int64_t rows) {
+  for (int i = 0; i < 3000; ++i) {
+    ASSIGN_OR_RETURN(const VectorIndexStats stats, system.vectors().stats(Context{}, index));
+    if (stats.rows_in_graph * 10 >= rows * 9) return {};
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  return Error(ErrorCode::internal, "the index has no graph after five minutes");
+}
+
 /// Rows and vectors that never were pictures: a search cannot tell.
 Status fill(System& system, int rows) {
   const Context ctx;
@@ -139,7 +167,8 @@ Status fill(System& system, int rows) {
   TRY(system.vectors().create_index(ctx, collection.id, index.id, index.dimensions));
   TRY(metadata.activate_index(ctx, collection.id, index.id));
   ASSIGN_OR_RETURN(const FolderId folder, metadata.intern_folder(ctx, "/bench"));
-  Manifold manifold(embedder->info().dimensions, 1);
+  ASSIGN_OR_RETURN(auto corners, embeddings_of_made_pictures(*embedder));
+  Manifold manifold(std::move(corners), 1);
   constexpr int kBatch = 1000;
   for (int at = 0; at < rows; at += kBatch) {
     std::vector<PendingImage> pending;
@@ -167,7 +196,7 @@ Status fill(System& system, int rows) {
     ASSIGN_OR_RETURN(const WriteToken token, system.vectors().upsert(ctx, index.id, upserts));
     TRY(metadata.mark_ready(ctx, collection.id, index.id, ready, token));
   }
-  return {};
+  return rows < 10'000 ? Status() : wait_for_graph(system, index.id, rows);
 }
 
 }  // namespace

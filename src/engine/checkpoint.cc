@@ -87,7 +87,7 @@ Status IndexImpl::checkpoint(Seal seal, Compaction* compaction) {
     refuse_writes("out of memory");
     throw;
   }
-  return settle_memory_locked();
+  return settle_memory_locked(Load::everything);
 }
 
 // Three steps: freeze the state as of one write under the commit lock, a matter of microseconds;

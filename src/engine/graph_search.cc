@@ -18,9 +18,6 @@ float doubt_for(float recall) {
   return recall <= 0.999F ? 2 : 3;
 }
 
-// Rows that a walk compares, in lengths of its list: what scanning the codes of all matches of a
-// filter is weighed against.
-constexpr double kComparisonsAListRow = 16;
 // A walk that came upon a smaller share of the rows it was to find was drawn away by others: it is
 // tried again with a longer list.
 constexpr double kFoundShare = 0.9;
@@ -70,6 +67,10 @@ class GraphWorker {
   CodeLayout layout_;
   std::optional<QueryCode> code_;
 };
+
+double walk_comparisons(double list_size) {
+  return 86 * std::pow(list_size, 0.59);
+}
 
 GraphWorkers::GraphWorkers(Storage& storage) : storage_(storage) {}
 GraphWorkers::~GraphWorkers() = default;
@@ -221,9 +222,7 @@ void GraphSearch::gather(GraphWorker& worker, const float* query, std::uint32_t 
   const double returnable =
       options_.filter ? source.matches : std::max(0.0, rows - source.view->dead);
   const double wanted = std::min(list, returnable);
-  const auto scanning_is_less = [&](double size) {
-    return options_.filter && returnable <= kComparisonsAListRow * size;
-  };
+  const auto scanning_is_less = [&](double size) { return returnable <= walk_comparisons(size); };
   double size = returnable > 0 ? list * rows / returnable : rows;
   const std::size_t before = out.size();
   bool found = false;
@@ -249,14 +248,19 @@ void GraphSearch::gather(GraphWorker& worker, const float* query, std::uint32_t 
     found = count >= kFoundShare * wanted || size >= rows;
     size *= std::clamp(wanted / std::max(count, 1.0), 1.5, kWiderMax);
   }
-  if (found || !options_.filter) return;
+  if (found) return;
   out.resize(before);
   auto zero = graph.zeros.begin();
-  for_set_bits(source.wanted, 0, graph.rows(), [&](std::uint32_t row) {
+  const auto scan = [&](std::uint32_t row) {
     while (zero != graph.zeros.end() && *zero < row) ++zero;
-    if (zero != graph.zeros.end() && *zero == row) return;
-    out.push_back(estimate(row));
-  });
+    if (zero == graph.zeros.end() || *zero != row) out.push_back(estimate(row));
+  };
+  if (options_.filter) {
+    for_set_bits(source.wanted, 0, graph.rows(), scan);
+  } else {
+    for (std::uint32_t row = 0; row < graph.rows(); ++row)
+      if (is_wanted(source, row)) scan(row);
+  }
 }
 
 /// Leaves what is read: the rows that, by their margins better, reach the k best that are by theirs

@@ -25,6 +25,10 @@ struct GraphSource {
   std::shared_ptr<const PartList> parts = {};
 };
 
+/// How many rows a walk compares that keeps a list of this length: measured on image features, 20
+/// to 250 (docs/engine.md).
+double walk_comparisons(double list_size);
+
 /// What one thread needs to search graphs; goes from search to search.
 class GraphWorker;
 class GraphWorkers {

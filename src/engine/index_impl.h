@@ -150,8 +150,9 @@ struct IndexImpl {
   [[nodiscard]] std::uint64_t table_bytes() const;
   void budget_tables();  // (commit)
   /// Drops vectors that parts hold while over the limit, loads what fits below it.
-  Status settle_memory();  // takes maintenance_mutex
-  Status settle_memory_locked();
+  enum class Load { everything, what_is_scanned };
+  Status settle_memory(Load load_what);  // takes maintenance_mutex
+  Status settle_memory_locked(Load load_what);
   [[nodiscard]] std::uint64_t log_bytes_max() const;
 
   // --- read.cc
@@ -204,6 +205,7 @@ struct IndexImpl {
   std::uint64_t damaged_rows = 0;
   bool graphs_changed = false;  // since the last manifest
   std::chrono::steady_clock::time_point graph_rest_until{};
+  std::uint64_t lsn_seen = 0;  // by maintenance, when it last looked
   /// No longer needed once the next manifest is out.
   std::vector<std::string> obsolete_files;
   std::atomic<std::uint64_t> max_id{0};

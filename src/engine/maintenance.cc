@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "base/log.h"
 #include "engine/index_impl.h"
@@ -10,7 +11,7 @@ namespace {
 constexpr std::size_t kLogsMax = 16;
 constexpr std::uint64_t kThrottleFactor = 8;
 constexpr auto kRetryAfter = std::chrono::seconds(2);
-constexpr auto kLookAfter = std::chrono::seconds(1);
+constexpr auto kLookAfter = std::chrono::seconds(2);
 
 }  // namespace
 
@@ -85,12 +86,15 @@ Status IndexImpl::maintain() {
     GraphDue graph_due = GraphDue::urgent;
     {
       std::lock_guard lock(commit_mutex);
-      if (std::chrono::steady_clock::now() >= graph_rest_until) graph_due = GraphDue::worth;
+      // Nobody writes, or the last building was long ago.
+      const bool quiet = std::exchange(lsn_seen, last_lsn) == last_lsn;
+      if (quiet || std::chrono::steady_clock::now() >= graph_rest_until)
+        graph_due = GraphDue::worth;
     }
     ASSIGN_OR_RETURN(const bool done, make_graph_once(graph_due, background_threads(), {}));
     if (!done) break;
   }
-  return settle_memory();
+  return settle_memory(Load::everything);
 }
 
 void IndexImpl::run_maintenance() {
@@ -141,12 +145,12 @@ void IndexImpl::budget_tables() {
   budgeted_tables = now;
 }
 
-Status IndexImpl::settle_memory() {
+Status IndexImpl::settle_memory(Load load_what) {
   std::lock_guard lock(maintenance_mutex);
-  return settle_memory_locked();
+  return settle_memory_locked(load_what);
 }
 
-Status IndexImpl::settle_memory_locked() {
+Status IndexImpl::settle_memory_locked(Load load_what) {
   struct Held {
     SegmentView view;
     std::uint32_t chunk;
@@ -163,8 +167,9 @@ Status IndexImpl::settle_memory_locked() {
         const std::uint64_t end = first + geometry.chunk_rows;
         const auto rows =
             static_cast<std::uint32_t>(std::min<std::uint64_t>(end, view.rows) - first);
-        if (segment->persisted_rows() >= first + rows && (segment->sealed() || view.rows >= end))
-          persisted.push_back({view, c, rows});
+        const bool settled =
+            segment->persisted_rows() >= first + rows && (segment->sealed() || view.rows >= end);
+        if (settled) persisted.push_back({view, c, rows});
       }
     }
   }
@@ -184,6 +189,9 @@ Status IndexImpl::settle_memory_locked() {
       const Held& held = persisted[i];
       Chunk& chunk = *(*held.view.chunks)[held.chunk];
       if (chunk.block()) continue;
+      const std::uint64_t end = std::uint64_t{held.chunk} * geometry.chunk_rows + held.rows;
+      if (load_what == Load::what_is_scanned && held.view.graph && end <= held.view.graph->rows())
+        continue;
       if (!budget->try_reserve(geometry.chunk_bytes())) return;
       damaged.clear();
       auto block = held.view.segment->read_block(held.chunk, held.rows, *buffer, damaged);

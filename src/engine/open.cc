@@ -162,9 +162,11 @@ Status IndexImpl::recover(const Manifest& manifest) {
   }
   publish();
   if (budget->passed()) budget->make_room(this);
-  TRY(settle_memory());
+  // Vectors that a graph leads to are not waited for: searches read a few of them from disk, until
+  // they are loaded behind.
+  TRY(settle_memory(options.background ? Load::what_is_scanned : Load::everything));
   budget->join(this, [this] {
-    if (auto settled = settle_memory(); !settled.ok())
+    if (auto settled = settle_memory(Load::what_is_scanned); !settled.ok())
       similis::log(LogLevel::warning,
                    "making room in " + directory.native() + ": " + settled.error().message);
   });

@@ -14,6 +14,8 @@ namespace similis::engine {
 namespace {
 
 constexpr float kHalfMax = 65504;
+// A comparison in a walk, which jumps about in memory, takes as long as so many in a scan.
+constexpr double kScanShare = 0.5;
 Status check_values(std::span<const float> vector, std::uint32_t dimensions,
                     const std::string& position) {
   if (vector.size() != dimensions) {
@@ -67,6 +69,16 @@ Status check_search(const IndexShape& shape, std::span<const float> queries,
     TRY(check_values(queries.subspan(q * shape.dimensions, shape.dimensions), shape.dimensions,
                      "query " + std::to_string(q)));
   return options.call.check();
+}
+
+/// Whether a walk would compare so many rows that it is quicker to compare all vectors, which are
+/// in memory: of many hits, or of vectors without any order that a graph could follow.
+bool is_scanned_sooner(const SegmentView& view, const SearchOptions& options) {
+  if (options.filter || options.list_size != 0) return false;
+  const auto list = static_cast<double>(view.graph->list_size(options.k, options.recall));
+  if (walk_comparisons(list) < static_cast<double>(view.graph->rows()) * kScanShare) return false;
+  return std::all_of(view.chunks->begin(), view.chunks->end(),
+                     [](const auto& chunk) { return chunk->block() != nullptr; });
 }
 
 }  // namespace
@@ -134,7 +146,7 @@ Result<SearchAnswer> search_snapshot(const SnapshotState& snapshot, const IndexS
   std::vector<FlatSearch::Range> ranges;
   for (const SegmentView& view : snapshot.segments) {
     std::uint32_t searched = 0;
-    if (view.graph && options.recall < 1 && directed) {
+    if (view.graph && options.recall < 1 && directed && !is_scanned_sooner(view, options)) {
       GraphSource& source = sources.emplace_back();
       source.view = &view;
       source.parts = view.segment->parts();

@@ -52,8 +52,9 @@ struct VectorStoreCapabilities {
 };
 
 struct VectorIndexStats {
-  std::int64_t rows = 0;  // live vectors
-  std::string kind;       // "flat"
+  std::int64_t rows = 0;           // live vectors
+  std::string kind;                // "flat", "graph"
+  std::int64_t rows_in_graph = 0;  // of them; the others are compared one by one
   std::int64_t bytes_in_memory = 0;
   std::int64_t bytes_on_disk = 0;
 };

@@ -60,6 +60,7 @@ class EmbeddedVectorStore final : public VectorStore {
       : directory_(options.directory) {
     index_options_.memory = engine::make_memory_budget(options.memory_max);
     index_options_.threads = options.threads;
+    index_options_.graph_rows_min = options.graph_rows_min;
     index_options_.attributes = std::make_shared<TypedColumnsFormat>();
   }
 
@@ -85,7 +86,8 @@ class EmbeddedVectorStore final : public VectorStore {
     if (dimensions < 1)
       return Error(ErrorCode::invalid_argument,
                    "an index of " + std::to_string(dimensions) + " dimensions");
-    const engine::IndexShape shape{.dimensions = static_cast<std::uint32_t>(dimensions)};
+    const engine::IndexShape shape{.dimensions = static_cast<std::uint32_t>(dimensions),
+                                   .kind = engine::IndexKind::graph};
     const auto e = entry(index);
     const std::lock_guard lock(e->mutex);
     if (!e->index) {
@@ -211,7 +213,7 @@ class EmbeddedVectorStore final : public VectorStore {
       if (done[first]) continue;
       std::vector<std::size_t> together;
       std::vector<float> queries;
-      engine::SearchOptions options{.k = 1, .filter = {}, .call = call_of(ctx)};
+      engine::SearchOptions options{.k = 1, .call = call_of(ctx)};
       for (std::size_t i = first; i < searches.size(); ++i) {
         if (done[i] || searches[i].filter != searches[first].filter) continue;
         done[i] = true;
@@ -307,7 +309,8 @@ class EmbeddedVectorStore final : public VectorStore {
     const engine::IndexStatistics s = opened->statistics();
     VectorIndexStats out;
     out.rows = static_cast<std::int64_t>(s.rows);
-    out.kind = "flat";
+    out.kind = s.graph_rows > 0 ? "graph" : "flat";
+    out.rows_in_graph = static_cast<std::int64_t>(s.graph_rows);
     out.bytes_in_memory = static_cast<std::int64_t>(s.bytes_in_memory);
     out.bytes_on_disk = static_cast<std::int64_t>(s.bytes_on_disk);
     return out;

@@ -13,6 +13,7 @@ struct EmbeddedVectorOptions {
   std::filesystem::path directory;
   std::uint64_t memory_max = UINT64_MAX;  // bytes, of all open indexes together
   unsigned threads = 0;                   // of one search; 0: one a core
+  std::uint32_t graph_rows_min = 8192;    // vectors from which on there is a graph
 };
 
 /// Vectors in this process's own disk index (engine/index.h). An index is opened when it is first
