@@ -199,8 +199,13 @@ Status IndexImpl::checkpoint_locked(Seal seal, Compaction* compaction) {
       }
       for (const LogFile& file : covered) garbage.push_back(wal_name(file.file));
       logs.erase(logs.begin(), logs.begin() + static_cast<std::ptrdiff_t>(covered.size()));
+      // Others may have come behind them meanwhile.
+      obsolete_files.erase(obsolete_files.begin(),
+                           obsolete_files.begin() + static_cast<std::ptrdiff_t>(obsolete.size()));
+      std::erase_if(lost_graphs, [&](const DamageReport& lost) {
+        return std::find(obsolete.begin(), obsolete.end(), lost.file) != obsolete.end();
+      });
       for (auto& name : obsolete) garbage.push_back(std::move(name));
-      obsolete_files.clear();
       log_bytes.fetch_sub(frozen_log_bytes, std::memory_order_relaxed);
       manifest_lsn = manifest.lsn;
       manifest_bytes = encode_manifest(manifest).size();

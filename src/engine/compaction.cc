@@ -172,9 +172,17 @@ Status IndexImpl::build(Compaction& compaction, const SnapshotState& snapshot,
     if (!may_have_graph(output.rows())) return {};
   }
   // Before anybody searches it: until it has a graph every row would be compared.
-  ASSIGN_OR_RETURN(auto made, make_graph(output.view(compaction.output), output.rows(),
-                                         snapshot.lsn, background_threads(), call));
-  output.set_graph(std::move(made.graph), made.record);
+  auto made = make_graph(output.view(compaction.output), output.rows(), snapshot.lsn,
+                         background_threads(), call);
+  if (made.ok()) {
+    output.set_graph(std::move(made->graph), made->record);
+    return {};
+  }
+  if (made.error().code == ErrorCode::cancelled ||
+      made.error().code == ErrorCode::deadline_exceeded)
+    return std::move(made).error();
+  similis::log(LogLevel::warning,
+               "a segment stays without a graph for now: " + made.error().message);
   return {};
 }
 

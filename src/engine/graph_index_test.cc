@@ -243,6 +243,106 @@ TEST_F(GraphIndexTest, CopiesAndZerosDoNoHarm) {
   for (std::size_t i = 0; i < 10; ++i) EXPECT_EQ(answer->hits[0][i], (Hit{i + 1, 0}));
 }
 
+// Rows of equal bytes are read once for all, with a filter and without.
+TEST_F(GraphIndexTest, CopiesAreReadOnce) {
+  options_.segment_rows = 3000;
+  options_.threads = 1;
+  options_.memory = make_memory_budget(7 << 20);  // no room for the vectors
+  auto index = make();
+  fill(*index, 1000);
+  const auto copied = near(centres_);
+  put(*index, 1001, std::vector<std::vector<float>>(2000, copied));
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  ASSERT_EQ(index->statistics().vector_bytes_in_memory, 0U);
+  for (const std::uint32_t step : {1U, 3U}) {
+    SearchOptions options;
+    if (step > 1) options.filter = every(step);
+    const auto answer = index->search(copied, options);
+    ASSERT_TRUE(answer.ok());
+    EXPECT_LT(answer->reads, 60U);
+    ASSERT_EQ(answer->hits[0].size(), 10U);
+    // Ordinals count from 0, ids from 1.
+    const std::uint64_t first = 1000 + (step - 1000 % step) % step + 1;
+    for (std::size_t i = 0; i < 10; ++i) EXPECT_EQ(answer->hits[0][i].id, first + i * step);
+  }
+}
+
+// Bounded mode reads less, and says which scores it did not compute.
+TEST_F(GraphIndexTest, BoundedModeSaysWhatItEstimates) {
+  options_.segment_rows = 4000;
+  options_.threads = 1;
+  options_.memory = make_memory_budget(7 << 20);  // no room for the vectors
+  auto index = make();
+  fill(*index, 4000);
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  ASSERT_EQ(index->statistics().vector_bytes_in_memory, 0U);
+  std::uint64_t exact_reads = 0, bounded_reads = 0, estimated = 0, right = 0;
+  constexpr std::size_t kQueries = 100;
+  for (std::size_t q = 0; q < kQueries; ++q) {
+    const auto query = near(centres_);
+    SearchOptions options;
+    const auto exact = index->search(query, options);
+    options.scores = ScoreMode::bounded;
+    const auto bounded = index->search(query, options);
+    ASSERT_TRUE(exact.ok() && bounded.ok());
+    ASSERT_EQ(bounded->hits[0].size(), 10U);
+    exact_reads += exact->reads;
+    bounded_reads += bounded->reads;
+    for (const Hit& hit : exact->hits[0]) EXPECT_FALSE(hit.estimated);
+    for (const Hit& hit : bounded->hits[0]) {
+      const float truth = Model::score(Metric::cosine, query, model_.rows.at(hit.id).vector);
+      EXPECT_NEAR(hit.score, truth, hit.estimated ? 0.1 : 2e-4);
+      estimated += hit.estimated ? 1 : 0;
+      for (const Hit& other : exact->hits[0]) right += other.id == hit.id ? 1 : 0;
+    }
+  }
+  EXPECT_LT(bounded_reads, exact_reads * 3 / 4);
+  EXPECT_GT(estimated, kQueries);
+  EXPECT_GT(right, kQueries * 10 * 95 / 100);
+}
+
+// A query without direction beside others is answered as alone.
+TEST_F(GraphIndexTest, QueriesWithoutDirectionGoWithOthers) {
+  auto index = make();
+  fill(*index, 1000);
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  std::vector<float> queries = near(centres_);
+  queries.resize(2 * kDimensions);
+  const auto both = index->search(queries, {});
+  const auto first = index->search(std::span(queries).first(kDimensions), {});
+  ASSERT_TRUE(both.ok() && first.ok());
+  EXPECT_EQ(both->hits[0], first->hits[0]);
+  for (std::size_t i = 0; i < 10; ++i) EXPECT_EQ(both->hits[1][i], (Hit{i + 1, 0}));
+}
+
+// Others' vectors give way to a graph; it is not dropped, and made anew, for them.
+TEST_F(GraphIndexTest, OpensBesideAnIndexThatFillsTheMemory) {
+  options_.memory = make_memory_budget(24 << 20);
+  {
+    auto index = make();
+    fill(*index, 4000);
+    ASSERT_TRUE(index->build_graphs({}).ok());
+    ASSERT_TRUE(index->close().ok());
+  }
+  IndexOptions other_options = options_;
+  other_options.graph_rows_min = UINT32_MAX;
+  other_options.segment_rows = 60000;
+  auto other = Index::create(folder_.path() / "other", {.dimensions = kDimensions}, other_options);
+  ASSERT_TRUE(other.ok());
+  std::vector<std::vector<float>> vectors;
+  std::vector<Row> rows;
+  for (std::uint64_t i = 0; i < 60000; ++i) {
+    if (i < 100) vectors.push_back(random_vector(random_, kDimensions));
+    rows.push_back({i + 1, vectors[i % 100], {}});
+  }
+  ASSERT_TRUE((*other)->upsert(rows, {}).ok());
+  ASSERT_TRUE((*other)->checkpoint().ok());
+  ASSERT_GT((*other)->statistics().vector_bytes_in_memory, 0U);
+  const auto index = reopen();
+  ASSERT_NE(index, nullptr);
+  EXPECT_EQ(index->statistics().graph_rows, 4000U);
+}
+
 // Only zeros, or nothing alive: there is a graph of nothing, and it is not made again and again.
 TEST_F(GraphIndexTest, HasGraphsOfNothing) {
   auto index = make();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "engine/simd/kernels.h"
 
@@ -10,12 +11,16 @@ namespace {
 
 // Queries under way on one thread.
 constexpr std::size_t kFlights = 8;
-/// How many times its error an estimate is doubted, before its row is left unread. Errors lie like
-/// normal ones, nearly; a row of the k best is lost when its own and those at the border conspire.
-float doubt_for(float recall) {
-  if (recall <= 0.95F) return 1;
-  if (recall <= 0.99F) return 1.5F;
-  return recall <= 0.999F ? 2 : 3;
+constexpr std::size_t kBufferKeptMax = 1 << 20;
+
+/// How many times its error an estimate is doubted. Errors lie like normal ones, nearly; a row of
+/// the k best is lost when its own and those at the border conspire.
+float doubt_for(const SearchOptions& options) {
+  const bool bounded = options.scores == ScoreMode::bounded;
+  if (options.recall <= 0.95F) return bounded ? 0.5F : 1;
+  if (options.recall <= 0.99F) return bounded ? 1 : 1.5F;
+  if (options.recall <= 0.999F) return 2;
+  return 3;
 }
 
 // A walk that came upon a smaller share of the rows it was to find was drawn away by others: it is
@@ -30,7 +35,9 @@ constexpr int kRoundsMax = 4;
 struct GraphSearch::Flight {
   struct Chosen {
     std::uint32_t source = 0;
+    std::uint32_t node = 0;
     std::uint32_t row = 0;
+    float estimate = 0;                 // where it is neither in memory nor read
     const std::byte* vector = nullptr;  // in memory already
     const Part* part = nullptr;         // else read from here
     std::uint32_t row_in_part = 0;
@@ -71,6 +78,24 @@ class GraphWorker {
 double walk_comparisons(double list_size) {
   return 86 * std::pow(list_size, 0.59);
 }
+
+/// Waits for all reads of a worker when it goes.
+class GraphSearch::Landing {
+ public:
+  explicit Landing(GraphWorker& worker) : worker_(worker) {}
+  Landing(const Landing&) = delete;
+  Landing& operator=(const Landing&) = delete;
+  ~Landing() {
+    for (Flight& flight : worker_.flights) {
+      while (flight.reads.pending > 0) worker_.queue->reap(true);
+      flight.flying = false;
+      flight.blocks.clear();
+    }
+  }
+
+ private:
+  GraphWorker& worker_;
+};
 
 GraphWorkers::GraphWorkers(Storage& storage) : storage_(storage) {}
 GraphWorkers::~GraphWorkers() = default;
@@ -141,12 +166,11 @@ Status GraphSearch::run(std::span<const float* const> queries, ThreadPool& pool,
       static_cast<unsigned>(std::min<std::size_t>(threads, (queries.size() + 3) / 4));
   pool.run(workers, [&] {
     auto worker = workers_.take();
-    Status status = work(*worker);
-    // One with reads under way is waited for: the kernel writes to its memory.
-    for (Flight& flight : worker->flights) {
-      while (flight.reads.pending > 0) worker->queue->reap(true);
-      flight.flying = false;
-      flight.blocks.clear();
+    Status status;
+    {
+      // However it ends, the kernel writes to a flight's memory until its reads have come.
+      const Landing landing(*worker);
+      status = work(*worker);
     }
     workers_.give(std::move(worker));
     if (status.ok()) return;
@@ -162,7 +186,7 @@ Status GraphSearch::work(GraphWorker& worker) {
   for (bool more = true; more || flying > 0;) {
     for (Flight& flight : worker.flights) {
       if (flight.flying && flight.reads.pending == 0) {
-        finish(flight);
+        TRY(finish(flight));
         --flying;
       }
       if (flight.flying || !more) continue;
@@ -176,7 +200,7 @@ Status GraphSearch::work(GraphWorker& worker) {
         ++flying;
         worker.queue->reap(false);
       } else {
-        finish(flight);
+        TRY(finish(flight));
       }
     }
     if (flying == worker.flights.size() || (!more && flying > 0)) worker.queue->reap(true);
@@ -209,18 +233,25 @@ void GraphSearch::gather(GraphWorker& worker, const float* query, std::uint32_t 
   const bool squared = shape_.metric == Metric::l2;
   const float factor = squared ? 2.0F : 1.0F;
   const float offset = squared ? -code.squared_length() : 1.0F - code.squared_length() / 2;
-  const float doubt = options_.doubt != 0 ? options_.doubt : doubt_for(options_.recall);
-  const auto estimate = [&](std::uint32_t row) -> Estimate {
-    const QueryCode::Estimate e = code.refine(graph.codes.record(row));
-    return {factor * e.nearness + offset, doubt * factor * e.error, source_number, row};
+  const float doubt = options_.doubt != 0 ? options_.doubt : doubt_for(options_);
+  // Rows of equal bytes are one candidate: one is read for all.
+  const auto consider = [&](std::uint32_t node) {
+    const auto row = wanted_of(source, node);
+    if (!row) return;
+    const QueryCode::Estimate e = code.refine(graph.codes.record(node));
+    out.push_back(
+        {factor * e.nearness + offset, doubt * factor * e.error, false, source_number, node, *row});
   };
 
   const double rows = graph.rows();
   const auto list = static_cast<double>(
       options_.list_size != 0 ? options_.list_size : graph.list_size(options_.k, options_.recall));
   // Of what a walk keeps only a share may be returned: it keeps as much more.
+  // Without a filter: about, for dead and zero rows behind the graph are counted, too.
   const double returnable =
-      options_.filter ? source.matches : std::max(0.0, rows - source.view->dead);
+      options_.filter
+          ? source.matches
+          : std::max(0.0, rows - source.view->dead - static_cast<double>(graph.zeros.size()));
   const double wanted = std::min(list, returnable);
   const auto scanning_is_less = [&](double size) { return returnable <= walk_comparisons(size); };
   double size = returnable > 0 ? list * rows / returnable : rows;
@@ -230,18 +261,7 @@ void GraphSearch::gather(GraphWorker& worker, const float* query, std::uint32_t 
     out.resize(before);
     size = std::min(std::ceil(size), rows);
     worker.walk.run(graph.graph, graph.codes, code, graph.entry, static_cast<std::size_t>(size));
-    for (const Candidate& candidate : worker.walk.found()) {
-      // A copy's estimate is the original's.
-      std::optional<Estimate> known;
-      const auto add = [&](std::uint32_t row) {
-        if (!is_wanted(source, row)) return;
-        if (!known) known = estimate(candidate.row);
-        known->row = row;
-        out.push_back(*known);
-      };
-      add(candidate.row);
-      for (const auto& copy : graph.copies_of(candidate.row)) add(copy.row);
-    }
+    for (const Candidate& candidate : worker.walk.found()) consider(candidate.row);
     // Where most of what lies near must not be returned, the share is smaller there than it is on
     // the whole.
     const auto count = static_cast<double>(out.size() - before);
@@ -253,26 +273,57 @@ void GraphSearch::gather(GraphWorker& worker, const float* query, std::uint32_t 
   auto zero = graph.zeros.begin();
   const auto scan = [&](std::uint32_t row) {
     while (zero != graph.zeros.end() && *zero < row) ++zero;
-    if (zero == graph.zeros.end() || *zero != row) out.push_back(estimate(row));
+    if (zero != graph.zeros.end() && *zero == row) return;
+    if (!graph.is_copy.empty() && (graph.is_copy[row / 64] >> (row % 64) & 1) != 0) return;
+    consider(row);
   };
-  if (options_.filter) {
-    for_set_bits(source.wanted, 0, graph.rows(), scan);
-  } else {
+  if (!options_.filter) {
     for (std::uint32_t row = 0; row < graph.rows(); ++row)
       if (is_wanted(source, row)) scan(row);
+  } else {
+    for_set_bits(source.wanted, 0, graph.rows(), scan);
+  }
+  // Copies whose original may not be returned.
+  for (std::size_t i = 0; i < graph.copies.size(); ++i) {
+    const std::uint32_t node = graph.copies[i].original;
+    if (i > 0 && graph.copies[i - 1].original == node) continue;
+    if (!is_wanted(source, node)) consider(node);
   }
 }
 
-/// Leaves what is read: the rows that, by their margins better, reach the k best that are by theirs
-/// worse.
+std::optional<std::uint32_t> GraphSearch::wanted_of(const GraphSource& source,
+                                                    std::uint32_t node) const {
+  if (is_wanted(source, node)) return node;
+  for (const auto& copy : source.view->graph->copies_of(node))
+    if (is_wanted(source, copy.row)) return copy.row;
+  return std::nullopt;
+}
+
+/// Leaves the rows that, by their margins better, reach the k best that are by theirs worse; marks
+/// those that need not be read.
 void GraphSearch::choose(std::vector<Estimate>& estimates) const {
-  if (estimates.size() <= options_.k) return;
+  const bool bounded = options_.scores == ScoreMode::bounded;
+  if (estimates.size() <= options_.k) {
+    for (Estimate& e : estimates) e.certain = bounded;
+    return;
+  }
   const auto kth = estimates.begin() + static_cast<std::ptrdiff_t>(options_.k) - 1;
   std::nth_element(estimates.begin(), kth, estimates.end(), [](const auto& a, const auto& b) {
     return a.score - a.margin > b.score - b.margin;
   });
   const float floor = kth->score - kth->margin;
   std::erase_if(estimates, [&](const auto& e) { return e.score + e.margin < floor; });
+  if (!bounded) return;
+  // Certain is what would be among the k best though all others were by their margins better.
+  float ceiling = -std::numeric_limits<float>::infinity();
+  if (estimates.size() > options_.k) {
+    const auto next = estimates.begin() + static_cast<std::ptrdiff_t>(options_.k);
+    std::nth_element(estimates.begin(), next, estimates.end(), [](const auto& a, const auto& b) {
+      return a.score + a.margin > b.score + b.margin;
+    });
+    ceiling = next->score + next->margin;
+  }
+  for (Estimate& e : estimates) e.certain = e.score - e.margin > ceiling;
 }
 
 // Finds each row's vector in memory, or where it is to be read from.
@@ -286,6 +337,7 @@ Status GraphSearch::fetch(Flight& flight, std::span<const Estimate> chosen) {
     const Geometry& geometry = source.view->segment->geometry();
     Flight::Chosen one;
     one.source = estimate.source;
+    one.node = estimate.node;
     one.row = estimate.row;
     const Chunk& chunk = *(*source.view->chunks)[estimate.row / geometry.chunk_rows];
     if (auto block = chunk.block()) {
@@ -293,6 +345,8 @@ Status GraphSearch::fetch(Flight& flight, std::span<const Estimate> chosen) {
           block->data() + std::size_t{estimate.row % geometry.chunk_rows} * geometry.stride_bytes;
       if (flight.blocks.empty() || flight.blocks.back() != block)
         flight.blocks.push_back(std::move(block));
+    } else if (estimate.certain) {
+      one.estimate = estimate.score;
     } else {
       for (const auto& part : *source.parts) {
         if (estimate.row - part->first_ordinal() >= part->rows()) continue;  // modulo 2^32
@@ -321,7 +375,7 @@ Status GraphSearch::fetch(Flight& flight, std::span<const Estimate> chosen) {
   return {};
 }
 
-void GraphSearch::finish(Flight& flight) {
+Status GraphSearch::finish(Flight& flight) {
   const auto& kernels = simd::kernels();
   const auto pairs = shape_.metric == Metric::l2 ? kernels.l2 : kernels.dot;
   const float* query = queries_[flight.query];
@@ -329,11 +383,18 @@ void GraphSearch::finish(Flight& flight) {
   for (const Flight::Chosen& one : flight.chosen) {
     const GraphSource& source = sources_[one.source];
     const std::byte* vector = one.vector;
+    if (vector == nullptr && one.part == nullptr) {
+      offer(top, source, one.node, {0, one.estimate, true});
+      continue;
+    }
     if (one.part != nullptr) {
       const ReadRequest& request = flight.reads.requests[one.request];
       vector = request.out.data() + one.place.row_at;
-      if (!request.status.ok() ||
-          !one.part->is_intact(one.row_in_part, one.place, request.out.data())) {
+      const bool read = request.status.ok();
+      if (!read && request.status.error().code != ErrorCode::io_error &&
+          request.status.error().code != ErrorCode::corruption)
+        return request.status.error();
+      if (!read || !one.part->is_intact(one.row_in_part, one.place, request.out.data())) {
         std::lock_guard lock(mutex_);
         damaged_->push_back({source.view->segment, {one.row}});
         continue;
@@ -342,13 +403,27 @@ void GraphSearch::finish(Flight& flight) {
     const auto* row = reinterpret_cast<const std::uint16_t*>(vector);
     float raw = 0;
     pairs(&row, 1, &query, 1, shape_.dimensions, &raw);
-    const std::uint32_t chunk_rows = source.view->segment->geometry().chunk_rows;
-    top.offer((*source.view->chunks)[one.row / chunk_rows]->ids[one.row % chunk_rows],
-              shape_.metric == Metric::l2 ? -raw : raw);
+    offer(top, source, one.node, {0, shape_.metric == Metric::l2 ? -raw : raw});
   }
   if (shape_.metric == Metric::cosine) offer_zeros(top);
   flight.blocks.clear();
   flight.flying = false;
+  // What a search of many hits took is not kept.
+  if (flight.buffer.size() > kBufferKeptMax) flight.buffer = {};
+  return {};
+}
+
+// The row of a node and those of equal bytes to it, as far as they may be returned.
+void GraphSearch::offer(TopK& top, const GraphSource& source, std::uint32_t node, Hit hit) const {
+  if (hit.score < top.floor()) return;
+  const std::uint32_t chunk_rows = source.view->segment->geometry().chunk_rows;
+  const auto one = [&](std::uint32_t row) {
+    if (!is_wanted(source, row)) return;
+    hit.id = (*source.view->chunks)[row / chunk_rows]->ids[row % chunk_rows];
+    top.offer(hit);
+  };
+  one(node);
+  for (const auto& copy : source.view->graph->copies_of(node)) one(copy.row);
 }
 
 // A zero vector's cosine is 0: it counts only where not enough rows are better.

@@ -61,11 +61,14 @@ class GraphSearch {
   /// A row that may be among the nearest, by its code.
   struct Estimate {
     float score = 0;
-    float margin = 0;  // that the score may be wrong by
+    float margin = 0;      // that the score may be wrong by
+    bool certain = false;  // it need not be read
     std::uint32_t source = 0;
-    std::uint32_t row = 0;
+    std::uint32_t node = 0;  // the row in the graph
+    std::uint32_t row = 0;   // it, or one of equal bytes, that may be returned
   };
   struct Flight;
+  class Landing;
   friend class GraphWorker;
 
   void mark();
@@ -75,8 +78,12 @@ class GraphSearch {
               std::vector<Estimate>& out) const;
   void choose(std::vector<Estimate>& estimates) const;
   Status fetch(Flight& flight, std::span<const Estimate> chosen);
-  void finish(Flight& flight);
+  Status finish(Flight& flight);
+  void offer(TopK& top, const GraphSource& source, std::uint32_t node, Hit hit) const;
   void offer_zeros(TopK& top) const;
+  /// The node, or the first of its copies, that may be returned.
+  [[nodiscard]] std::optional<std::uint32_t> wanted_of(const GraphSource& source,
+                                                       std::uint32_t node) const;
   [[nodiscard]] bool is_wanted(const GraphSource& source, std::uint32_t row) const;
 
   const SnapshotState& snapshot_;

@@ -35,6 +35,8 @@ constexpr float kRecallEnough = 0.9995F;
 constexpr float kTie = 1e-6F;
 // After a building the index rests so many times as long, but for what is urgent.
 constexpr int kRestFactor = 10;
+// One that failed, for lack of space or memory, is not tried again at once.
+constexpr auto kAfterFailure = std::chrono::minutes(1);
 
 /// Tells rows of equal bytes from all others, but for chances that never come.
 struct Fingerprint {
@@ -82,8 +84,10 @@ class GraphMaker {
     CodeTable codes(layout, rows_);
     fingerprints_.resize(rows_);
     kinds_.assign(rows_, Kind::absent);
-    TRY(for_chunks([&](std::uint32_t first, const Chunk& chunk, const VectorBlock& block,
-                       std::uint32_t count) { encode(frame, codes, first, chunk, block, count); }));
+    TRY(for_chunks(
+        [&](std::uint32_t first, const VectorBlock& block, std::span<const std::uint32_t> sound) {
+          encode(frame, codes, first, block, sound);
+        }));
     auto out = std::make_shared<SegmentGraph>(SegmentGraph{std::move(frame),
                                                            std::move(codes),
                                                            Graph(rows_, GraphOptions().degree),
@@ -92,6 +96,7 @@ class GraphMaker {
                                                            {},
                                                            {}});
     out->copies = find_copies(out->codes);
+    out->mark_copies();
     std::vector<std::uint32_t> members;
     for (std::uint32_t row = 0; row < rows_; ++row) {
       if (kinds_[row] == Kind::member) members.push_back(row);
@@ -126,20 +131,21 @@ class GraphMaker {
                                       geometry_.chunk_rows);
   }
 
-  /// The vectors of a chunk, from memory or disk; damaged rows die of it.
-  Result<std::shared_ptr<VectorBlock>> block_of(std::uint32_t number, AlignedBuffer& buffer) const {
+  /// The vectors of a chunk, from memory or disk. Rows whose bytes are not what was written are
+  /// added to `damaged`, and die of it.
+  Result<std::shared_ptr<VectorBlock>> block_of(std::uint32_t number, AlignedBuffer& buffer,
+                                                std::vector<std::uint32_t>& damaged) const {
     const Chunk& chunk = *(*view_.chunks)[number];
     if (auto block = chunk.block()) return block;
     const std::uint32_t count =
         std::min(geometry_.chunk_rows, rows_ - number * geometry_.chunk_rows);
-    std::vector<std::uint32_t> damaged;
     index_.budget->reserve(geometry_.chunk_bytes());
     ASSIGN_OR_RETURN(auto block, view_.segment->read_block(number, count, buffer, damaged));
     if (!damaged.empty()) index_.drop_damaged(*view_.segment, damaged);
     return block;
   }
 
-  /// Calls each(first row, chunk, vectors, rows) for all chunks, on several threads.
+  /// Calls each(first row, vectors, sound rows of the chunk) for all chunks, on several threads.
   template <typename Each>
   Status for_chunks(const Each& each) {
     std::atomic<std::uint32_t> next{0};
@@ -150,11 +156,16 @@ class GraphMaker {
       for (std::uint32_t c = next++; c < chunk_count(); c = next++) {
         Status here = check();
         if (here.ok()) {
-          auto block = block_of(c, *buffer);
+          std::vector<std::uint32_t> damaged, sound;
+          auto block = block_of(c, *buffer, damaged);
           if (block.ok()) {
+            const Chunk& chunk = *(*view_.chunks)[c];
             const std::uint32_t first = c * geometry_.chunk_rows;
-            each(first, *(*view_.chunks)[c], **block,
-                 std::min(geometry_.chunk_rows, rows_ - first));
+            for (std::uint32_t at = 0; at < std::min(geometry_.chunk_rows, rows_ - first); ++at)
+              if (lives(chunk, at) &&
+                  std::find(damaged.begin(), damaged.end(), first + at) == damaged.end())
+                sound.push_back(at);
+            each(first, **block, sound);
             continue;
           }
           here = std::move(block).error();
@@ -179,25 +190,24 @@ class GraphMaker {
   Status take_sample() {
     const std::uint32_t step = std::max<std::uint32_t>(1, rows_ / kSampleRows);
     std::mutex mutex;
-    return for_chunks([&](std::uint32_t first, const Chunk& chunk, const VectorBlock& block,
-                          std::uint32_t count) {
-      std::vector<float> here;
-      for (std::uint32_t at = (step - first % step) % step; at < count; at += step) {
-        if (!lives(chunk, at)) continue;
-        here.resize(here.size() + geometry_.dimensions);
-        simd::kernels().to_float(vector(block, at), geometry_.dimensions,
-                                 here.data() + here.size() - geometry_.dimensions);
-      }
-      std::lock_guard lock(mutex);
-      sample_.insert(sample_.end(), here.begin(), here.end());
-    });
+    return for_chunks(
+        [&](std::uint32_t first, const VectorBlock& block, std::span<const std::uint32_t> sound) {
+          std::vector<float> here;
+          for (const std::uint32_t at : sound) {
+            if ((first + at) % step != 0) continue;
+            here.resize(here.size() + geometry_.dimensions);
+            simd::kernels().to_float(vector(block, at), geometry_.dimensions,
+                                     here.data() + here.size() - geometry_.dimensions);
+          }
+          std::lock_guard lock(mutex);
+          sample_.insert(sample_.end(), here.begin(), here.end());
+        });
   }
 
-  void encode(const Frame& frame, CodeTable& codes, std::uint32_t first, const Chunk& chunk,
-              const VectorBlock& block, std::uint32_t count) {
+  void encode(const Frame& frame, CodeTable& codes, std::uint32_t first, const VectorBlock& block,
+              std::span<const std::uint32_t> sound) {
     std::vector<float> values(geometry_.dimensions), turned(geometry_.dimensions);
-    for (std::uint32_t at = 0; at < count; ++at) {
-      if (!lives(chunk, at)) continue;
+    for (const std::uint32_t at : sound) {
       simd::kernels().to_float(vector(block, at), geometry_.dimensions, values.data());
       const bool zero = std::all_of(values.begin(), values.end(), [](float v) { return v == 0; });
       if (zero && index_.shape.metric == Metric::cosine) {
@@ -284,12 +294,14 @@ class GraphMaker {
       ScratchPool::Lease buffer(index_.scratch);
       std::uint32_t loaded = UINT32_MAX;
       std::shared_ptr<VectorBlock> block;
+      std::vector<std::uint32_t> damaged;
       for (std::size_t i = 0; i < held.size(); ++i) {
         const std::uint32_t number = held[i] / geometry_.chunk_rows;
         if (number != loaded) {
-          ASSIGN_OR_RETURN(block, block_of(number, *buffer));
+          ASSIGN_OR_RETURN(block, block_of(number, *buffer, damaged));
           loaded = number;
         }
+        if (!damaged.empty()) return {};  // it was sound a moment ago: nothing is to be learnt here
         const std::uint32_t at = held[i] % geometry_.chunk_rows;
         float* const out = values.data() + i * geometry_.dimensions;
         simd::kernels().to_float(vector(*block, at), geometry_.dimensions, out);
@@ -392,13 +404,17 @@ bool IndexImpl::may_have_graph(std::uint64_t rows) const {
     return false;
   const std::uint32_t lead = std::min(kLead, geometry.dimensions / 64 * 64);
   const CodeLayout layout{lead, geometry.dimensions - lead, kTailBits};
+  // With the frame, and something for copies, so that it fits when the index is opened again.
+  const std::uint64_t frame = std::uint64_t{geometry.dimensions} * (2 * lead + 20);
   const std::uint64_t bytes =
-      rows * (layout.record_bytes() + GraphOptions().degree * sizeof(std::uint32_t));
+      rows * (layout.record_bytes() + GraphOptions().degree * sizeof(std::uint32_t) + 8) + frame;
   return budget->tables() - budgeted_tables + table_bytes() + bytes <= budget->limit();
 }
 
 std::shared_ptr<Segment> IndexImpl::choose_graph(GraphDue wanted) const {
   if (!read_only.empty()) return nullptr;
+  if (wanted != GraphDue::any && std::chrono::steady_clock::now() < graph_not_before)
+    return nullptr;
   for (const auto& segment : segments) {
     const std::uint32_t covered = segment->graph() ? segment->graph()->rows() : 0;
     const std::uint32_t rows = segment->rows();
@@ -407,7 +423,7 @@ std::shared_ptr<Segment> IndexImpl::choose_graph(GraphDue wanted) const {
     // Growing by doubling costs twice what one building at the end would. Beyond that a few rows
     // are compared one by one until there is time.
     const bool needed = open >= std::max(options.graph_rows_min, covered);
-    const bool worth = open >= std::max(1U, options.graph_rows_min / 8);
+    const bool worth = open >= std::max({1U, options.graph_rows_min / 8, covered / 16});
     if (wanted == GraphDue::any || needed || (wanted == GraphDue::worth && worth)) return segment;
   }
   return nullptr;
@@ -435,12 +451,18 @@ Result<bool> IndexImpl::make_graph_once(GraphDue wanted, unsigned thread_count,
     lsn = last_lsn;
   }
   const auto begin = std::chrono::steady_clock::now();
-  ASSIGN_OR_RETURN(auto made, make_graph(view, rows, lsn, thread_count, call));
-  const auto took = std::chrono::steady_clock::now() - begin;
+  making_graph = true;
+  auto made = make_graph(view, rows, lsn, thread_count, call);
+  making_graph = false;
+  const auto now = std::chrono::steady_clock::now();
   {
     std::lock_guard lock(commit_mutex);
-    graph_rest_until = std::chrono::steady_clock::now() + kRestFactor * took;
-    set_graph(*segment, std::move(made));
+    if (!made.ok()) {
+      graph_not_before = now + kAfterFailure;
+      return std::move(made).error();
+    }
+    graph_rest_until = now + kRestFactor * (now - begin);
+    set_graph(*segment, std::move(made).value());
     publish();
   }
   TRY(checkpoint(Seal::when_full, nullptr));

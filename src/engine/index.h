@@ -141,7 +141,14 @@ struct WriteResult {
 struct Hit {
   std::uint64_t id = 0;
   float score = 0;
+  bool estimated = false;  // by the row's code: only with ScoreMode::bounded
   friend bool operator==(const Hit&, const Hit&) = default;
+};
+
+/// Which rows are read from disk.
+enum class ScoreMode : std::uint8_t {
+  exact,    // all that are returned
+  bounded,  // those alone of which it is in doubt whether they are; others' scores are estimates
 };
 
 struct SearchOptions {
@@ -149,8 +156,9 @@ struct SearchOptions {
   RowFilter filter{};  // empty: every row
   /// The share of the true nearest rows that is to be found, on average: above 0, at most 1. At 1
   /// every row is compared; below, kind `graph` looks at as few as its calibration allows. Rows
-  /// that no graph covers yet are compared in any case, and scores are exact always.
+  /// that no graph covers yet are compared in any case.
   float recall = 0.99F;
+  ScoreMode scores = ScoreMode::exact;
   /// Not 0: in place of what `recall` asks for the length of a walk's list of candidates, and how
   /// many times its error an estimate is doubted before its row is read.
   std::size_t list_size = 0;

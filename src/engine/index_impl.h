@@ -205,7 +205,9 @@ struct IndexImpl {
   std::uint64_t damaged_rows = 0;
   bool graphs_changed = false;  // since the last manifest
   std::chrono::steady_clock::time_point graph_rest_until{};
-  std::uint64_t lsn_seen = 0;  // by maintenance, when it last looked
+  std::chrono::steady_clock::time_point graph_not_before{};  // after a failure
+  std::uint64_t lsn_seen = 0;                                // by maintenance, when it last looked
+  std::vector<DamageReport> lost_graphs{};  // found damaged at opening, until their files go
   /// No longer needed once the next manifest is out.
   std::vector<std::string> obsolete_files;
   std::atomic<std::uint64_t> max_id{0};
@@ -225,6 +227,8 @@ struct IndexImpl {
   std::condition_variable relaxed;  // of throttled writers
   bool due = false;
   std::atomic<bool> stopping{false};
+  std::stop_source closing;  // with `stopping`: of what the index does by itself
+  std::atomic<bool> making_graph{false};
   Status maintenance_status;  // of the last run (wake_mutex)
   std::thread maintenance;
 };

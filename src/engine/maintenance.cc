@@ -63,6 +63,12 @@ Status IndexImpl::throttle(const CallOptions& call) {
     TRY(call.check());
     if (!maintenance_status.ok())
       return maintenance_status.error().with_context("writes wait for a checkpoint that fails");
+    if (making_graph) {  // which takes the thread longer than anybody wants to wait
+      lock.unlock();
+      TRY(checkpoint(Seal::when_full, nullptr));
+      lock.lock();
+      continue;
+    }
     relaxed.wait_for(lock, std::chrono::milliseconds(50));
   }
   return {};
@@ -78,8 +84,9 @@ Status IndexImpl::maintain() {
   }
   if (checkpoint_due) TRY(checkpoint(Seal::when_full, nullptr));
   relaxed.notify_all();
+  const CallOptions own{.cancel = closing.get_token()};
   while (!stopping) {
-    ASSIGN_OR_RETURN(const bool done, compact_once(&IndexImpl::choose_due, {}));
+    ASSIGN_OR_RETURN(const bool done, compact_once(&IndexImpl::choose_due, own));
     if (!done) break;
   }
   while (!stopping) {
@@ -91,8 +98,10 @@ Status IndexImpl::maintain() {
       if (quiet || std::chrono::steady_clock::now() >= graph_rest_until)
         graph_due = GraphDue::worth;
     }
-    ASSIGN_OR_RETURN(const bool done, make_graph_once(graph_due, background_threads(), {}));
-    if (!done) break;
+    const auto made = make_graph_once(graph_due, background_threads(), own);
+    if (!made.ok() && made.error().code != ErrorCode::cancelled)
+      similis::log(LogLevel::warning, "making a graph: " + made.error().message);
+    if (!made.ok() || !*made) break;
   }
   return settle_memory(Load::everything);
 }

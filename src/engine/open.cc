@@ -143,7 +143,7 @@ Status IndexImpl::recover(const Manifest& manifest) {
   budget_tables();
   // Searches are slower without a graph, but there are searches.
   for (const auto& segment : segments) {
-    if (!budget->passed() || !segment->graph()) continue;
+    if (budget->tables() <= budget->limit() || !segment->graph()) continue;
     similis::log(LogLevel::warning,
                  directory.native() + ": a graph of " + std::to_string(segment->graph()->rows()) +
                      " vectors would take " + std::to_string(segment->graph()->bytes_in_memory()) +
@@ -267,6 +267,8 @@ void IndexImpl::load_graph(Segment& segment, const Manifest::Derived& record) {
                                               : graph.error().message) +
                                       "; until it is made again every vector is compared");
   obsolete_files.push_back(derived_name(record.file));
+  lost_graphs.push_back({derived_name(record.file), 0,
+                         graph.ok() ? "a graph of another segment" : graph.error().message});
 }
 
 Status IndexImpl::replay_logs(const Manifest& manifest, const std::vector<std::uint64_t>& files) {
@@ -395,6 +397,7 @@ Status IndexImpl::close() {
     std::lock_guard lock(wake_mutex);
     stopping = true;
   }
+  closing.request_stop();
   wake.notify_all();
   relaxed.notify_all();
   if (maintenance.joinable()) maintenance.join();

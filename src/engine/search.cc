@@ -135,32 +135,46 @@ Result<SearchAnswer> search_snapshot(const SnapshotState& snapshot, const IndexS
     }
     pointers.push_back(query.data());
   }
-  // Without direction nothing is near: every row is equally good, and the smallest ids count.
-  const bool directed =
-      shape.metric != Metric::cosine || std::all_of(owned.begin(), owned.end(), [](const auto& q) {
-        return std::any_of(q.begin(), q.end(), [](float v) { return v != 0; });
-      });
   std::vector<TopK> tops(pointers.size(), TopK(options.k));
   ReadCounters counters;
-  std::vector<GraphSource> sources;
-  std::vector<FlatSearch::Range> ranges;
-  for (const SegmentView& view : snapshot.segments) {
-    std::uint32_t searched = 0;
-    if (view.graph && options.recall < 1 && directed && !is_scanned_sooner(view, options)) {
-      GraphSource& source = sources.emplace_back();
-      source.view = &view;
-      source.parts = view.segment->parts();
-      searched = view.graph->rows();
+  // Without direction nothing is near: every row is equally good, and the smallest ids count.
+  const auto directed = [&](const float* query) {
+    return shape.metric != Metric::cosine ||
+           std::any_of(query, query + shape.dimensions, [](float v) { return v != 0; });
+  };
+  const auto search = [&](std::span<const float* const> some, bool by_graphs,
+                          std::vector<TopK>& found) -> Status {
+    std::vector<GraphSource> sources;
+    std::vector<FlatSearch::Range> ranges;
+    for (const SegmentView& view : snapshot.segments) {
+      std::uint32_t searched = 0;
+      if (by_graphs && view.graph && !is_scanned_sooner(view, options)) {
+        GraphSource& source = sources.emplace_back();
+        source.view = &view;
+        source.parts = view.segment->parts();
+        searched = view.graph->rows();
+      }
+      if (searched < view.rows) ranges.push_back({&view, searched});
     }
-    if (searched < view.rows) ranges.push_back({&view, searched});
-  }
-  if (!sources.empty()) {
-    GraphSearch search(snapshot, shape, options, std::move(sources), means.graph_workers);
-    TRY(search.run(pointers, means.pool, means.threads, counters, tops, damaged));
-  }
-  if (!ranges.empty()) {
-    FlatSearch search(snapshot, shape, options, ranges, means.scratch);
-    TRY(search.run(pointers, means.pool, means.threads, counters, tops, damaged));
+    if (!sources.empty()) {
+      GraphSearch graphs(snapshot, shape, options, std::move(sources), means.graph_workers);
+      TRY(graphs.run(some, means.pool, means.threads, counters, found, damaged));
+    }
+    if (!ranges.empty()) {
+      FlatSearch flat(snapshot, shape, options, ranges, means.scratch);
+      TRY(flat.run(some, means.pool, means.threads, counters, found, damaged));
+    }
+    return {};
+  };
+  const bool by_graphs = options.recall < 1;
+  if (std::all_of(pointers.begin(), pointers.end(), directed)) {
+    TRY(search(pointers, by_graphs, tops));
+  } else {
+    for (std::size_t q = 0; q < pointers.size(); ++q) {
+      std::vector<TopK> found(1, TopK(options.k));
+      TRY(search({&pointers[q], 1}, by_graphs && directed(pointers[q]), found));
+      tops[q].merge(found.front());
+    }
   }
   means.counters.requests.fetch_add(counters.requests, std::memory_order_relaxed);
   means.counters.bytes.fetch_add(counters.bytes, std::memory_order_relaxed);

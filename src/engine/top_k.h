@@ -23,8 +23,8 @@ class TopK {
   /// Scores below this cannot enter.
   [[nodiscard]] float floor() const { return floor_; }
 
-  void offer(std::uint64_t id, float score) {
-    const Hit hit{id, score};
+  void offer(std::uint64_t id, float score) { offer(Hit{id, score}); }
+  void offer(const Hit& hit) {
     if (heap_.size() < k_) {
       heap_.push_back(hit);
       std::push_heap(heap_.begin(), heap_.end(), better);
@@ -39,7 +39,7 @@ class TopK {
   }
 
   void merge(const TopK& other) {
-    for (const Hit& hit : other.heap_) offer(hit.id, hit.score);
+    for (const Hit& hit : other.heap_) offer(hit);
   }
 
   /// Best first; leaves this empty.

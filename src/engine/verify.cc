@@ -137,6 +137,7 @@ Result<std::vector<DamageReport>> IndexImpl::verify(const CallOptions& call) {
     for (const auto& segment : segments)
       if (segment->graph()) graphs.emplace_back(segment->number(), segment->graph_record());
     log_files = logs;
+    found = lost_graphs;
   }
   if (auto manifest = read_manifest(storage, directory); !manifest.ok())
     TRY(record(manifest.error(), kManifestName, 0, found));

@@ -47,6 +47,11 @@ Result<std::vector<T>> read_values(const DerivedFile& file, std::size_t section)
 
 }  // namespace
 
+void SegmentGraph::mark_copies() {
+  is_copy.assign(copies.empty() ? 0 : (std::size_t{rows()} + 63) / 64, 0);
+  for (const Copy& copy : copies) is_copy[copy.row / 64] |= std::uint64_t{1} << (copy.row % 64);
+}
+
 std::span<const SegmentGraph::Copy> SegmentGraph::copies_of(std::uint32_t row) const {
   const auto [begin, end] =
       std::equal_range(copies.begin(), copies.end(), Copy{row, 0},
@@ -80,7 +85,8 @@ std::size_t SegmentGraph::list_size(std::size_t k, float recall) const {
 
 std::uint64_t SegmentGraph::bytes_in_memory() const {
   return frame.bytes_in_memory() + codes.bytes().size() + graph.bytes().size() +
-         copies.size() * sizeof(Copy) + zeros.size() * sizeof(std::uint32_t);
+         copies.size() * sizeof(Copy) + zeros.size() * sizeof(std::uint32_t) +
+         is_copy.size() * sizeof(std::uint64_t);
 }
 
 Result<Manifest::Derived> write_segment_graph(const SegmentGraph& graph, Storage& storage,
@@ -160,6 +166,7 @@ Result<std::shared_ptr<const SegmentGraph>> read_segment_graph(
                        return outside(copy.original) || outside(copy.row);
                      });
   if (!sound || !std::is_sorted(out->copies.begin(), out->copies.end())) return bad;
+  out->mark_copies();
   return std::shared_ptr<const SegmentGraph>(std::move(out));
 }
 

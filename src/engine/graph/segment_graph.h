@@ -39,6 +39,10 @@ struct SegmentGraph {
   std::vector<Effort> efforts = {};       // by k, then by list size
 
   [[nodiscard]] std::uint32_t rows() const { return codes.rows(); }
+  std::vector<std::uint64_t> is_copy = {};  // bit a row; empty: there are none
+
+  /// Fills is_copy.
+  void mark_copies();
   /// The rows of equal bytes to a row of the graph, ascending.
   [[nodiscard]] std::span<const Copy> copies_of(std::uint32_t row) const;
   /// The shortest list that holds `recall` of the nearest k; where none was measured to, twice the

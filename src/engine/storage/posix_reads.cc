@@ -40,9 +40,14 @@ class UringQueue final : public ReadQueue {
   void submit(ReadGroup& group) override {
     group.pending = group.requests.size();
     for (ReadRequest& request : group.requests) {
-      if (free_.empty()) {
+      if (!broken_ && free_.empty()) {
         send();
         while (free_.empty()) reap(true);
+      }
+      if (broken_) {
+        request.status = request.file->read(request.offset, request.out);
+        --group.pending;
+        continue;
       }
       Read* const read = free_.back();
       free_.pop_back();
