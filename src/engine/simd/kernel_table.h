@@ -47,5 +47,7 @@ extern const Kernels* const kScalarKernels;
 extern const Kernels* const kAvx2Kernels;
 extern const Kernels* const kAvx512Kernels;
 extern const Kernels* const kNeonKernels;
+/// Made at the first call, from kAvx512Kernels.
+const Kernels* avx512_vnni_kernels();
 
 }  // namespace similis::engine::simd

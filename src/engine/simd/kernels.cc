@@ -30,6 +30,9 @@ std::vector<const Kernels*> available_kernels() {
                     __builtin_cpu_supports("f16c");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  const bool vnni =
+      avx512 && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vpopcntdq");
+  if (vnni && avx512_vnni_kernels() != nullptr) out.push_back(avx512_vnni_kernels());
   if (avx512 && kAvx512Kernels != nullptr) out.push_back(kAvx512Kernels);
   if (avx2 && kAvx2Kernels != nullptr) out.push_back(kAvx2Kernels);
 #endif

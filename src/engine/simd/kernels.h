@@ -7,7 +7,7 @@
 
 namespace similis::engine::simd {
 
-/// The best table this CPU runs, chosen at the first call. SIMILIS_SIMD=scalar|avx2|avx512|neon
+/// The best table this CPU runs, chosen at the first call. SIMILIS_SIMD=scalar|avx2|avx512|avx512_vnni|neon
 /// forces one; a name this CPU or build lacks is logged and ignored.
 const Kernels& kernels();
 
