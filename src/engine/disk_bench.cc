@@ -2,9 +2,12 @@
 // similis_disk_bench FOLDER WORK: base.npy, query.npy and truth.npy (f32, f32, int64); WORK is
 // made.
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <string>
 #include <thread>
@@ -15,6 +18,15 @@
 
 namespace similis::engine {
 namespace {
+
+bool json = false;
+
+/// Resident memory of this process, MB.
+double resident_mb() {
+  long pages = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> pages >> resident;
+  return static_cast<double>(resident) * static_cast<double>(::sysconf(_SC_PAGESIZE)) / 1e6;
+}
 
 template <typename T>
 T must(Result<T> result) {
@@ -49,17 +61,20 @@ void build(const std::filesystem::path& work, const Table<float>& base) {
     must(index->checkpoint());
     must(index->close());
   }
-  std::printf("written: %.1f s\n", bench_seconds() - begin);
+  std::printf(json ? "{\"engine\": \"similis\", \"write_s\": %.1f}\n" : "written: %.1f s\n",
+              bench_seconds() - begin);
   const auto index = must(Index::open(work, {}));
   begin = bench_seconds();
   must(index->build_graphs({}));
-  std::printf("graph built: %.1f s\n", bench_seconds() - begin);
+  std::printf(json ? "{\"engine\": \"similis\", \"build_s\": %.1f}\n" : "graph built: %.1f s\n",
+              bench_seconds() - begin);
 }
 
 void search(const std::filesystem::path& work, const Table<float>& queries,
             const Table<std::int64_t>& truth, std::uint64_t memory, const char* name) {
   IndexOptions options;
   if (memory != 0) options.memory = make_memory_budget(memory);
+  const double resident_before = resident_mb();
   double begin = bench_seconds();
   const auto index = must(Index::open(work, options));
   const double opening = bench_seconds() - begin;
@@ -74,7 +89,9 @@ void search(const std::filesystem::path& work, const Table<float>& queries,
       opening, static_cast<double>(before.bytes_in_memory) / 1e6,
       static_cast<double>(before.graph_bytes_in_memory) / 1e6,
       static_cast<double>(before.vector_bytes_in_memory) / 1e6);
-  std::printf("%10s %8s %9s %8s %9s %9s\n", "list", "recall", "per s", "reads", "p50 us", "p99 us");
+  if (!json)
+    std::printf("%10s %8s %9s %8s %9s %9s\n", "list", "recall", "per s", "reads", "p50 us",
+                "p99 us");
   std::vector<SearchOptions> settings;
   for (const float recall : {0.9F, 0.95F, 0.99F, 0.999F}) settings.emplace_back().recall = recall;
   for (const std::size_t list : {20, 30, 40, 50, 60, 80, 100, 150, 250})
@@ -116,11 +133,23 @@ void search(const std::filesystem::path& work, const Table<float>& queries,
     const std::string target = std::to_string(setting.recall).substr(0, 5);
     std::string what = setting.list_size != 0 ? std::to_string(setting.list_size) : "@" + target;
     if (setting.scores == ScoreMode::bounded) what = "~" + target + " " + what;
-    std::printf("%10s %8.4f %9.0f %8.2f %9.0f %9.0f\n", what.c_str(),
-                static_cast<double>(right) / static_cast<double>(queries.rows * setting.k),
-                rates[rates.size() / 2],
-                static_cast<double>(answer.reads) / static_cast<double>(queries.rows),
-                alone[alone.size() / 2], alone[alone.size() * 99 / 100]);
+    const double recall =
+        static_cast<double>(right) / static_cast<double>(queries.rows * setting.k);
+    const double rate = rates[rates.size() / 2];
+    const double reads = static_cast<double>(answer.reads) / static_cast<double>(queries.rows);
+    const double bytes = static_cast<double>(answer.bytes_read) / static_cast<double>(queries.rows);
+    const double p50 = alone[alone.size() / 2], p99 = alone[alone.size() * 99 / 100];
+    if (!json) {
+      std::printf("%10s %8.4f %9.0f %8.2f %9.0f %9.0f\n", what.c_str(), recall, rate, reads, p50,
+                  p99);
+      continue;
+    }
+    std::printf(
+        "{\"engine\": \"similis\", \"scores\": \"%s\", \"target\": %s, \"list\": %zu, "
+        "\"recall10\": %.4f, \"qps\": %.0f, \"reads\": %.2f, \"bytes\": %.0f, \"p50_us\": %.0f, "
+        "\"p99_us\": %.0f, \"rss_mb\": %.0f}\n",
+        setting.scores == ScoreMode::bounded ? "bounded" : "exact", target.c_str(),
+        setting.list_size, recall, rate, reads, bytes, p50, p99, resident_mb() - resident_before);
   }
 }
 
@@ -138,7 +167,7 @@ int run(const std::string& folder, const std::string& work) {
     tables = s.graph_bytes_in_memory + s.read_buffer_bytes + (32 << 20);
   }
   search(work, queries, truth, tables, "vectors on disk");
-  search(work, queries, truth, 0, "vectors in memory");
+  if (!json) search(work, queries, truth, 0, "vectors in memory");
   return 0;
 }
 
@@ -147,8 +176,9 @@ int run(const std::string& folder, const std::string& work) {
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    std::cerr << "similis_disk_bench FOLDER WORK\n";
+    std::cerr << "similis_disk_bench FOLDER WORK [json]\n";
     return 2;
   }
+  similis::engine::json = argc > 3 && std::string(argv[3]) == "json";
   return similis::engine::run(argv[1], argv[2]);
 }

@@ -146,7 +146,7 @@ TEST_F(DamageTest, TagsThatTheDatabaseDoesNotTakeAreNotLeftInFilters) {
     };
     EXPECT_EQ(library.set_tags(ctx_, "pictures", id, {"new"}).error().code,
               ErrorCode::resource_exhausted);
-    faults_ = {};
+    faults_.clear();
     expect_consistent();
   }
 }

@@ -21,9 +21,18 @@ namespace similis {
 struct Faults {
   std::function<Status(const std::string& call)> before;
   std::function<Status(const std::string& call)> after;
+  std::atomic<bool> over{false};  // nothing fails any more, whoever still calls
 
-  Status ask_before(const std::string& call) const { return before ? before(call) : Status(); }
-  Status ask_after(const std::string& call) const { return after ? after(call) : Status(); }
+  /// Not while anybody asks.
+  void clear() { before = after = {}; }
+  Status ask_before(const std::string& call) const { return ask(before, call); }
+  Status ask_after(const std::string& call) const { return ask(after, call); }
+
+ private:
+  Status ask(const std::function<Status(const std::string& call)>& whom,
+             const std::string& call) const {
+    return whom && !over ? whom(call) : Status();
+  }
 };
 
 /// Exact search over vectors in memory.

@@ -23,7 +23,7 @@ ServicesTest::ServicesTest() {
 }
 
 ServicesTest::~ServicesTest() {
-  faults_ = {};
+  faults_.over = true;
   stop_running();
   fs::remove_all(dir_);
 }

@@ -280,7 +280,7 @@ TEST_F(JobsTest, AFullDiskFailsTheJobAndTheSameCommandResumes) {
   EXPECT_EQ(failed.state, JobState::failed);
   EXPECT_EQ(failed.error_code, "resource_exhausted");
   EXPECT_EQ(failed.error_hint, "Free some space.");
-  faults_ = {};
+  faults_.clear();
   EXPECT_EQ(build().state, JobState::done);
   EXPECT_THAT(rows(), SizeIs(100));
   expect_consistent();

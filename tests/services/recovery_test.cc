@@ -79,7 +79,7 @@ class RecoveryTest : public ServicesTest {
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
     restart();  // joins what still runs, with all calls failing
-    faults_ = {};
+    faults_.clear();
     return died();
   }
 
@@ -159,7 +159,7 @@ TEST_F(RecoveryTest, AnUploadThatDiedIsFinishedOrGone) {
     SCOPED_TRACE(death.call);
     die_at(death);
     EXPECT_FALSE(uploads_->upload(ctx_, "pictures", std::span(&file, 1)).ok());
-    faults_ = {};
+    faults_.clear();
     restart();
     ASSERT_THAT(jobs_->recover(ctx_), IsOk());
     expect_consistent();
@@ -194,7 +194,7 @@ TEST_F(RecoveryTest, AMissingModelLeavesThingsForLater) {
   start_running();
   while (!died()) std::this_thread::sleep_for(std::chrono::milliseconds(2));
   restart();
-  faults_ = {};
+  faults_.clear();
   models_.missing = true;
   EXPECT_THAT(jobs_->recover(ctx_), IsOk());
   EXPECT_EQ(value_of(sqlite_->counts(ctx_, collection().id)).pending, 1);

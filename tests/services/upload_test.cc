@@ -91,7 +91,7 @@ TEST_F(UploadTest, AFullDiskIsAnErrorAndNothingIsKept) {
   const auto out = uploads_->upload(ctx_, "pictures", files);
   ASSERT_FALSE(out.ok());
   EXPECT_EQ(out.error().code, ErrorCode::resource_exhausted);
-  faults_ = {};
+  faults_.clear();
   EXPECT_THAT(rows(), IsEmpty());
   EXPECT_EQ(upload(files)[0].status, UploadStatus::created);
   expect_consistent();
