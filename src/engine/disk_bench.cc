@@ -164,7 +164,7 @@ int run(const std::string& folder, const std::string& work) {
   {
     const auto index = must(Index::open(work, {}));
     const IndexStatistics s = index->statistics();
-    tables = s.graph_bytes_in_memory + s.read_buffer_bytes + (32 << 20);
+    tables = s.graph_bytes_in_memory + s.read_buffer_bytes + (12 << 20);
   }
   search(work, queries, truth, tables, "vectors on disk");
   if (!json) search(work, queries, truth, 0, "vectors in memory");
