@@ -62,18 +62,24 @@ void Walk::run(const Graph& graph, const CodeTable& codes, const QueryCode& quer
     expanded_.push_back(list_[next]);
     const std::uint32_t edges = graph.neighbours(list_[next].row, edges_.data());
     std::size_t fresh = 0;
-    for (std::uint32_t i = 0; i < edges; ++i)
-      if (first_visit(edges_[i])) fresh_[fresh++] = edges_[i];
-    for (std::size_t i = 0; i < std::min(kAhead, fresh); ++i)
-      prefetch(codes.record(fresh_[i]), walk_bytes);
-    std::size_t nearest = count_;
+    for (std::uint32_t i = 0; i < edges; ++i) {
+      if (!first_visit(edges_[i])) continue;
+      if (fresh < kAhead) prefetch(codes.record(edges_[i]), walk_bytes);
+      fresh_[fresh++] = edges_[i];
+    }
+    // The edges of the one that comes next, as far as it is known, are fetched meanwhile.
+    std::size_t nearest = next + 1;
+    while (nearest < count_ && done_[nearest] != 0) ++nearest;
+    if (nearest < count_) graph.prefetch(list_[nearest].row);
     for (std::size_t i = 0; i < fresh; ++i) {
       if (i + kAhead < fresh) prefetch(codes.record(fresh_[i + kAhead]), walk_bytes);
-      nearest = std::min(nearest, offer({query.walk(codes.record(fresh_[i])), fresh_[i]}));
+      const std::size_t place = offer({query.walk(codes.record(fresh_[i])), fresh_[i]});
+      if (place > nearest || place == count_) continue;
+      nearest = place;
+      graph.prefetch(fresh_[i]);
     }
     comparisons_ += fresh;
-    next = std::min(next + 1, nearest);
-    if (next < count_ && done_[next] == 0) graph.prefetch(list_[next].row);
+    next = nearest;
   }
 }
 
