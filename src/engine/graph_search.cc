@@ -349,7 +349,7 @@ Status GraphSearch::fetch(Flight& flight, std::span<const Estimate> chosen) {
       one.estimate = estimate.score;
     } else {
       for (const auto& part : *source.parts) {
-        if (estimate.row - part->first_ordinal() >= part->rows()) continue;  // modulo 2^32
+        if (!part->holds(estimate.row)) continue;
         one.part = part.get();
         one.row_in_part = estimate.row - part->first_ordinal();
         one.place = part->place(one.row_in_part);

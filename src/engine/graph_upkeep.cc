@@ -320,20 +320,27 @@ class GraphMaker {
     view.graph = std::shared_ptr<const SegmentGraph>(std::shared_ptr<void>(), &graph);
     std::vector<DamagedRows> damaged;
     ReadCounters counters;
-    for (std::size_t t = 0; t < std::size(kTriedK) && 2 * kTriedK[t] < rows_; ++t) {
+    std::size_t tried = 0;
+    while (tried < std::size(kTriedK) && 2 * kTriedK[tried] < rows_) ++tried;
+    if (tried == 0) return {};
+    SearchOptions options;
+    options.call = call_;
+    const std::size_t largest = kTriedK[tried - 1];
+    options.k = std::min({largest + left_out.size(), 2 * largest + 50, kSearchKMax});
+    std::vector<TopK> tops(queries.size(), TopK(options.k));
+    const FlatSearch::Range range{&view, 0};
+    FlatSearch flat(state_, index_.shape, options, {&range, 1}, index_.scratch);
+    TRY(flat.run(queries, index_.budget->pool(), threads_, counters, tops, damaged));
+    std::vector<std::vector<Hit>> truth;
+    for (TopK& top : tops) {
+      truth.push_back(top.take());
+      std::erase_if(truth.back(), [&](const Hit& hit) { return left_out.contains(hit.id); });
+    }
+    for (std::size_t t = 0; t < tried; ++t) {
       const std::size_t k = kTriedK[t];
-      SearchOptions options;
-      options.call = call_;
-      options.k = std::min(k + left_out.size(), std::min<std::size_t>(2 * k + 50, kSearchKMax));
-      std::vector<TopK> truth(queries.size(), TopK(options.k));
-      const FlatSearch::Range range{&view, 0};
-      FlatSearch flat(state_, index_.shape, options, {&range, 1}, index_.scratch);
-      TRY(flat.run(queries, index_.budget->pool(), threads_, counters, truth, damaged));
       std::vector<float> floors;
       std::size_t wanted = 0;
-      for (TopK& top : truth) {
-        auto hits = top.take();
-        std::erase_if(hits, [&](const Hit& hit) { return left_out.contains(hit.id); });
+      for (const auto& hits : truth) {
         const std::size_t count = std::min(k, hits.size());
         wanted += count;
         floors.push_back(count == 0 ? 0 : hits[count - 1].score - kTie);
@@ -418,13 +425,15 @@ std::shared_ptr<Segment> IndexImpl::choose_graph(GraphDue wanted) const {
   for (const auto& segment : segments) {
     const std::uint32_t covered = segment->graph() ? segment->graph()->rows() : 0;
     const std::uint32_t rows = segment->rows();
-    if (rows == covered || !may_have_graph(rows)) continue;
+    if (rows == covered) continue;
     const std::uint32_t open = rows - covered;
     // Growing by doubling costs twice what one building at the end would. Beyond that a few rows
     // are compared one by one until there is time.
     const bool needed = open >= std::max(options.graph_rows_min, covered);
     const bool worth = open >= std::max({1U, options.graph_rows_min / 8, covered / 16});
-    if (wanted == GraphDue::any || needed || (wanted == GraphDue::worth && worth)) return segment;
+    const bool asked = wanted == GraphDue::any || needed || (wanted == GraphDue::worth && worth);
+    // Asked last: it adds up the memory of all tables, and this runs with every commit.
+    if (asked && may_have_graph(rows)) return segment;
   }
   return nullptr;
 }

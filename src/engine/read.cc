@@ -46,7 +46,7 @@ Result<std::vector<std::vector<float>>> IndexImpl::fetch(std::span<const std::ui
     }
     const auto parts = view->segment->parts();
     for (const auto& part : *parts) {
-      if (ordinal - part->first_ordinal() >= part->rows()) continue;  // modulo 2^32
+      if (!part->holds(ordinal)) continue;
       Part::Rows rows;
       const std::uint32_t in_part = ordinal - part->first_ordinal();
       damaged.clear();

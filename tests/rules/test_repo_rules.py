@@ -21,7 +21,7 @@ class RepoRules(unittest.TestCase):
             ("src/a.cc", b"// FIX" b"ME\n", ["src/a.cc:1: unfinished: FIX" "ME"]),
             ("src/a.h", b"int a;", ["src/a.h: the last line does not end"]),
             ("run", b"cd /ro" b"ot/x\n", ["run:1: names /ro" "ot"]),
-            ("docs/a.md", b"see ~/work/a and build/root\n", []),
+            ("docs/a.md", b"see ~/pictures/a and build/root\n", []),
         ]:
             with self.subTest(name=name, expected=expected):
                 self.assertEqual(repo_rules.problems(name, content), expected)

@@ -83,6 +83,10 @@ class Part {
   [[nodiscard]] const Manifest::Part& record() const { return record_; }
   [[nodiscard]] std::uint32_t first_ordinal() const { return record_.first_ordinal; }
   [[nodiscard]] std::uint32_t rows() const { return record_.rows; }
+  /// Whether it holds the row of the segment.
+  [[nodiscard]] bool holds(std::uint32_t ordinal) const {
+    return ordinal - record_.first_ordinal < record_.rows;  // modulo 2^32
+  }
   [[nodiscard]] std::uint64_t bytes() const { return record_.bytes; }
   /// Of a part without rows the ordinals it changes: parts are joined without reading them again.
   [[nodiscard]] const std::vector<std::uint32_t>& changed() const { return changed_; }

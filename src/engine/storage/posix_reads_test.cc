@@ -1,11 +1,11 @@
 #include "engine/storage/posix_reads.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <cstring>
 #include <random>
 
+#include "base/temporary_folder.h"
 #include "engine/storage/aligned_buffer.h"
 
 namespace similis::engine {
@@ -16,24 +16,21 @@ class ReadQueueTest : public testing::TestWithParam<bool> {
   static constexpr std::uint64_t kBytes = (1 << 20) + 100;
 
   ReadQueueTest() {
-    char name[] = "/tmp/similis-reads-XXXXXX";
-    folder_ = ::mkdtemp(name);
-    const auto file = posix_storage().create(folder_ / "file");
+    const auto file = posix_storage().create(folder_.path() / "file");
     EXPECT_TRUE(file.ok());
     std::mt19937 random(1);
     for (std::uint64_t i = 0; i < kBytes; ++i)
       content_.push_back(static_cast<std::byte>(random() & 0xff));
     EXPECT_TRUE((*file)->append(content_).ok());
-    file_ = posix_storage().open(folder_ / "file").value();
+    file_ = posix_storage().open(folder_.path() / "file").value();
     queue_ = GetParam() ? make_uring_queue() : posix_storage().Storage::make_read_queue();
   }
-  ~ReadQueueTest() override { std::filesystem::remove_all(folder_); }
 
   void wait(const ReadGroup& group) {
     while (group.pending > 0) queue_->reap(true);
   }
 
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
   std::vector<std::byte> content_;
   std::shared_ptr<ReadFile> file_;
   std::unique_ptr<ReadQueue> queue_;  // null where the kernel has none
@@ -41,6 +38,7 @@ class ReadQueueTest : public testing::TestWithParam<bool> {
 
 // More at once than the kernel's queue holds; past the page cache and, unaligned, through it.
 TEST_P(ReadQueueTest, ManyGroupsSideBySide) {
+  // Many containers refuse it; the engine then reads one by one, which the other suite tries.
   if (!queue_) GTEST_SKIP() << "the kernel refuses io_uring";
   const std::uint64_t seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
@@ -69,6 +67,7 @@ TEST_P(ReadQueueTest, ManyGroupsSideBySide) {
 }
 
 TEST_P(ReadQueueTest, ReadsBeyondTheEndFailAlone) {
+  // Many containers refuse it; the engine then reads one by one, which the other suite tries.
   if (!queue_) GTEST_SKIP() << "the kernel refuses io_uring";
   AlignedBuffer buffer(3 * kBlockBytes);
   ReadGroup group;
