@@ -5,6 +5,7 @@
 #include "app/model_store.h"
 #include "app/process_memory.h"
 #include "app/workers.h"
+#include "archive/unpack_process.h"
 #include "base/log.h"
 #include "config/machine.h"
 #include "services/job_service.h"
@@ -23,8 +24,8 @@ namespace {
 constexpr std::chrono::seconds kDiskFiguresLife{30};
 
 Ports ports_of(MetadataStore& metadata, VectorStore& vectors, Cache& cache, BlobStore& blobs,
-               Decoder& decoder, ModelProvider& models, const Settings& settings,
-               const ResourcePlan& plan) {
+               Decoder& decoder, Unpacker& unpacker, ModelProvider& models,
+               const Settings& settings, const ResourcePlan& plan) {
   ServiceLimits limits;
   limits.file_bytes_max = settings.limits.file_bytes_max;
   limits.decode_threads = static_cast<std::size_t>(plan.decode_workers);
@@ -34,7 +35,8 @@ Ports ports_of(MetadataStore& metadata, VectorStore& vectors, Cache& cache, Blob
   std::error_code error;
   const auto canonical = std::filesystem::canonical(settings.data_dir, error);
   limits.never_inside = error ? settings.data_dir.native() : canonical.native();
-  return {metadata, vectors, cache, blobs, decoder, models, limits};
+  limits.imports_dir = limits.never_inside + "/imports";
+  return {metadata, vectors, cache, blobs, decoder, unpacker, models, limits};
 }
 
 bool holds_files(const std::filesystem::path& folder) {
@@ -72,6 +74,7 @@ struct System::Parts {
   std::unique_ptr<Cache> cache;
   std::unique_ptr<BlobStore> blobs;
   std::unique_ptr<WorkerPool> workers;
+  std::unique_ptr<Unpacker> unpacker;
   std::unique_ptr<ModelStore> models;
   std::unique_ptr<Ports> ports;
   std::unique_ptr<QueryService> query;
@@ -121,8 +124,10 @@ Result<std::unique_ptr<System>> System::open(DataDirectory directory, const Sett
   p.cache = make_memory_cache({.bytes_max = p.plan.cache_bytes});
   ASSIGN_OR_RETURN(p.blobs, open_file_blobs({.directory = data}));
   ASSIGN_OR_RETURN(p.workers, start_workers(settings, p.plan));
+  ASSIGN_OR_RETURN(const auto unpacker, find_unpacker());
+  p.unpacker = make_unpacker(unpacker);
   p.ports = std::make_unique<Ports>(ports_of(*p.metadata, *p.vectors, *p.cache, *p.blobs,
-                                             *p.workers, *p.models, settings, p.plan));
+                                             *p.workers, *p.unpacker, *p.models, settings, p.plan));
   p.query = std::make_unique<QueryService>(*p.ports);
   p.upload = std::make_unique<UploadService>(*p.ports);
   p.jobs = std::make_unique<JobService>(*p.ports);

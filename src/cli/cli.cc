@@ -34,10 +34,23 @@ constexpr const char* kServeExample = R"(Example:
 The address that is printed holds a token of this start. Other addresses than
 this machine's own need an API key: similis keys create NAME.)";
 
+constexpr const char* kImportExample = R"(Examples:
+  similis import holiday.zip          the pictures of an archive, as uploads
+  similis import backup.tar -c photos what `similis export` wrote
+A picture gets its folder's path in the archive as a tag. ^C is safe; the same
+command goes on. Also POST /api/v1/collections/NAME/builds with the archive.)";
+
+constexpr const char* kExportExample = R"(Examples:
+  similis export backup.tar                 pictures, tags and embeddings
+  similis export vectors.tar --no-pictures  for NumPy: embeddings/*.npy, rows/*.jsonl
+It is a plain tar file; `similis import` takes it in again.)";
+
 struct Parsed {
   GlobalOptions global;
   IndexOptions index;
   SearchOptions search;
+  ImportOptions import_;
+  ExportOptions export_;
   StatusOptions status;
   ServeOptions serve;
   bool serve_open = false;
@@ -141,6 +154,34 @@ void add_search(CLI::App& root, std::vector<Registered>& commands, Parsed& parse
   app->add_flag("--open", o.open, "Show the pictures in the browser");
   app->add_option("--html", o.html, "Write a page that shows them")->type_name("FILE");
   app->footer(kSearchExample);
+}
+
+void add_archives(CLI::App& root, std::vector<Registered>& commands, Parsed& parsed) {
+  CLI::App* import = add_command(root, commands, parsed, "import",
+                                 "Take in the pictures of an archive, or an exported collection",
+                                 with_session([](Session& session, Parsed& p, const Hooks&) {
+                                   return run_import(session, p.import_);
+                                 }));
+  import->add_option("ARCHIVE", parsed.import_.archives, "zip or tar files")
+      ->required()
+      ->type_name("");
+  import
+      ->add_option("--collection,-c", parsed.import_.collection, "Collection (SIMILIS_COLLECTION)")
+      ->type_name("NAME");
+  import->add_option("--model", parsed.import_.model, "Model of a new collection")
+      ->type_name("NAME");
+  import->footer(kImportExample);
+
+  CLI::App* out = add_command(root, commands, parsed, "export",
+                              "Write a collection to a tar file: pictures, tags, embeddings",
+                              with_session([](Session& session, Parsed& p, const Hooks&) {
+                                return run_export(session, p.export_);
+                              }));
+  out->add_option("FILE", parsed.export_.file, "The file to make")->required()->type_name("");
+  out->add_option("--collection,-c", parsed.export_.collection, "Collection (SIMILIS_COLLECTION)")
+      ->type_name("NAME");
+  out->add_flag("--no-pictures", parsed.export_.no_pictures, "Leave the pictures' files out");
+  out->footer(kExportExample);
 }
 
 /// Opens the address in the text that a server prints; the private page that leads there, or "". A
@@ -329,6 +370,7 @@ int run(int argc, const char* const* argv, const Hooks& hooks) {
   add_index(app, commands, parsed);
   add_search(app, commands, parsed);
   add_serve(app, commands, parsed);
+  add_archives(app, commands, parsed);
   add_administration(app, commands, parsed);
   add_local(app, commands, parsed, static_cast<bool>(hooks.bench));
   const Terminal err = Terminal::of(2);

@@ -150,6 +150,7 @@ int print_verified(Session& session, const Json& jobs) {
 Result<int> carry_on(Session& session, Json job) {
   if (text_of(job, "kind") == "build")
     return watch_build(session, job, false, FollowUntil::at_rest);
+  if (text_of(job, "kind") != "verify") return watch_archive(session, job);
   ASSIGN_OR_RETURN(job, verified(session, std::move(job)));
   if (job.is_null()) return kExitInterrupted;
   return print_verified(session, Json::array({std::move(job)}));
@@ -189,7 +190,7 @@ Result<int> run_jobs(Session& session, const std::string& action, const std::str
   }
   if (answer["jobs"].empty()) print_out("No jobs yet.\n");
   for (const Json& job : answer["jobs"]) {
-    std::string line = pad_left(text_of(job, "id"), 5) + "  " + pad_right(text_of(job, "kind"), 7) +
+    std::string line = pad_left(text_of(job, "id"), 5) + "  " + pad_right(job_word(job), 7) +
                        pad_right(text_of(job, "state"), 10) + render_progress_plain(job);
     if (const std::string root = text_of(job, "root"); !root.empty())
       line += "  " + printable(root);

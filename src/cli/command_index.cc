@@ -1,9 +1,9 @@
-#include <chrono>
 #include <filesystem>
 
 #include "cli/commands.h"
 #include "cli/follow_job.h"
 #include "cli/print.h"
+#include "cli/progress_view.h"
 #include "cli/render_job.h"
 #include "cli/text.h"
 #include "wire/error_table.h"
@@ -11,40 +11,6 @@
 
 namespace similis::cli {
 namespace {
-
-constexpr std::chrono::seconds kPlainInterval{10};
-
-/// Shows a job's events as one moving line, as lines now and then, or as NDJSON.
-class ProgressView {
- public:
-  explicit ProgressView(Session& session) : session_(session) {}
-
-  void show(const Json& job) {
-    const auto now = Context::Clock::now();
-    if (session_.options().json) {
-      print_json_line(job);
-    } else if (session_.options().quiet) {
-      return;
-    } else if (session_.err().is_terminal) {
-      // Carriage return, the line, erase the rest of it.
-      print_err("\r" + render_progress(job, session_.err()) + "\x1b[K");
-      moving_ = true;
-    } else if (now - last_ >= kPlainInterval) {
-      if (last_ != Context::Clock::time_point()) print_err(render_progress_plain(job) + "\n");
-      last_ = now;
-    }
-  }
-
-  void end() {
-    if (moving_) print_err("\r\x1b[K");
-    moving_ = false;
-  }
-
- private:
-  Session& session_;
-  Context::Clock::time_point last_;
-  bool moving_ = false;
-};
 
 Result<std::string> absolute_folder(const std::string& folder) {
   std::error_code error;
@@ -55,7 +21,8 @@ Result<std::string> absolute_folder(const std::string& folder) {
   }
   if (!std::filesystem::is_directory(path, error)) {
     return Error(ErrorCode::invalid_argument, "cannot index " + folder + ": it is a file",
-                 "Give the folder it is in, or search for it: similis search " + folder);
+                 "Give the folder it is in; search for a picture with `similis search`, and take "
+                 "an archive in with `similis import`.");
   }
   return path.native();
 }

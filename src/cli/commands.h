@@ -35,6 +35,18 @@ struct SearchOptions {
   std::string html;  // write a contact sheet here
 };
 
+struct ImportOptions {
+  std::vector<std::string> archives;
+  std::string collection;
+  std::string model;
+};
+
+struct ExportOptions {
+  std::string file;
+  std::string collection;
+  bool no_pictures = false;
+};
+
 struct StatusOptions {
   std::string collection;
   bool failures = false;
@@ -46,6 +58,10 @@ Result<int> run_index(Session& session, const IndexOptions& options);
 /// the collection. For `index` and `jobs resume`.
 Result<int> watch_build(Session& session, Json& job, bool named, FollowUntil until);
 Result<int> run_search(Session& session, const SearchOptions& options, const Hooks& hooks);
+Result<int> run_import(Session& session, const ImportOptions& options);
+Result<int> run_export(Session& session, const ExportOptions& options);
+/// Follows an import or export and tells how it ended. Also for `jobs resume`.
+Result<int> watch_archive(Session& session, Json& job);
 Result<int> run_status(Session& session, const StatusOptions& options);
 Result<int> run_verify(Session& session);
 Result<int> run_jobs(Session& session, const std::string& action, const std::string& id);

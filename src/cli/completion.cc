@@ -15,7 +15,7 @@ struct Word {
 constexpr std::string_view kGlobal = "--data-dir --config --json --quiet --verbose --help";
 
 /// Kept in step with the parser by a test that asks --help of every command.
-constexpr std::array<Word, 14> kAllCommands{{
+constexpr std::array<Word, 16> kAllCommands{{
     {"index", "--collection --model --watch --hidden --retry-failed --strict"},
     {"search",
      "--collection -k --filter --min-score --crop --exclude-self --collapse --paths -0 --show "
@@ -23,6 +23,8 @@ constexpr std::array<Word, 14> kAllCommands{{
     {"serve", "--listen --allow-host --open"},
     {"status", "--collection --failures"},
     {"verify", ""},
+    {"import", "--collection --model"},
+    {"export", "--collection --no-pictures"},
     {"jobs", "pause resume cancel"},
     {"collections", "delete"},
     {"keys", "create list delete"},

@@ -90,7 +90,7 @@ Result<int> leave_job(Session& session, const Json& job) {
   const Json& counters = paused["counters"];
   print_err("Paused at " + grouped(count_of(counters, "done")) + " of " +
             grouped(count_of(counters, "found")) +
-            (text_of(job, "kind") == "build"
+            (text_of(job, "kind") == "build" || text_of(job, "kind") == "import"
                  ? ". Those can be searched; the same command goes on.\n"
                  : ". The same command goes on.\n"));
   return kExitInterrupted;

@@ -27,6 +27,12 @@ std::string rate_text(const Json& job) {
 
 }  // namespace
 
+std::string job_word(const Json& job) {
+  const std::string kind = text_of(job, "kind");
+  if (kind == "build") return "index";
+  return kind.starts_with("export") ? "export" : kind;
+}
+
 std::string render_progress(const Json& job, const Terminal& terminal) {
   const Json& counters = job["counters"];
   const std::int64_t found = count_of(counters, "found"), done = count_of(counters, "done");

@@ -7,6 +7,9 @@
 
 namespace similis::cli {
 
+/// "index", "verify", "import" or "export": what the command is called.
+std::string job_word(const Json& job);
+
 /// The moving line of a running job (an API Job), exactly one terminal line: bar, share, counts,
 /// rate, time left, failures.
 std::string render_progress(const Json& job, const Terminal& terminal);

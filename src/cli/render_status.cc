@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "cli/render_job.h"
 #include "cli/session.h"
 #include "cli/text.h"
 
@@ -143,7 +144,7 @@ std::string collection_block(const Json& collection, bool named, const Terminal&
 
 std::string job_text(const Json& job, const Terminal& terminal) {
   const std::string root = text_of(job, "root");
-  std::string what = text_of(job, "kind") == "build" ? "index" : text_of(job, "kind");
+  std::string what = job_word(job);
   if (!root.empty())
     what += " " + shorten_middle(printable(below_home(root)), terminal.columns / 2, terminal.utf8);
   std::string state = text_of(job, "state");

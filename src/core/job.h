@@ -7,7 +7,13 @@
 
 namespace similis {
 
-enum class JobKind : std::uint8_t { build, verify };
+enum class JobKind : std::uint8_t {
+  build,  // from a folder
+  verify,
+  import_archive,  // from an archive of pictures, or an exported collection
+  export_archive,  // to a tar file: pictures, what is known of them, embeddings
+  export_tables,   // the same without the pictures' files
+};
 enum class JobState : std::uint8_t { queued, running, paused, cancelled, failed, done };
 
 /// A finished job takes no further commands: the same work is a new job.
@@ -45,7 +51,7 @@ struct Job {
   JobKind kind = JobKind::build;
   CollectionId collection = 0;
   std::string collection_name;
-  std::string root;  // absolute path, bytes; "" for jobs without one
+  std::string root;  // absolute path of the folder or archive, bytes; "" for jobs without one
   BuildOptions options;
   JobState state = JobState::queued;
   JobCounters counters;

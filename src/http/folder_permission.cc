@@ -8,9 +8,8 @@
 
 namespace similis::http {
 
-Result<std::string> indexable_folder(const std::string& path,
-                                     const std::vector<std::filesystem::path>& roots,
-                                     bool any_folder) {
+Result<BuildSource> build_source(const std::string& path,
+                                 const std::vector<std::filesystem::path>& roots, bool any_folder) {
   const std::string shown = wire::display_text(path);
   if (!path.starts_with('/')) {
     return Error(ErrorCode::invalid_argument, "the path \"" + shown + "\" is not absolute",
@@ -39,14 +38,15 @@ Result<std::string> indexable_folder(const std::string& path,
                  "Give this user the right to read it.");
   }
   if (failed) {
-    return Error(ErrorCode::not_found, "there is no folder " + shown + ": " + failed.message(),
-                 "Give a folder of the machine the server runs on.");
+    return Error(ErrorCode::not_found, "there is no " + shown + ": " + failed.message(),
+                 "Give a folder or an archive of the machine the server runs on.");
   }
-  if (!std::filesystem::is_directory(real, failed)) {
+  const bool is_folder = std::filesystem::is_directory(real, failed);
+  if (!is_folder && !std::filesystem::is_regular_file(real, failed)) {
     return Error(ErrorCode::invalid_argument, shown + " is not a folder",
-                 "Give the folder it is in.");
+                 "Give the folder it is in, or an archive of pictures.");
   }
-  return folder;
+  return BuildSource{folder, is_folder};
 }
 
 }  // namespace similis::http

@@ -69,6 +69,20 @@ Result<Response> command(Deps& deps, Call& call, Command command) {
   return json_response(wire::to_json(job_doc(job, call.permissions)));
 }
 
+/// The body is the data set: an archive of pictures.
+Result<Response> start_import(Deps& deps, Call& call) {
+  TRY(only_parameters(call, {"model"}));
+  const std::string* model = call.target.parameter("model");
+  const auto read = [&call](std::uint64_t offset, std::span<std::byte> out) {
+    return call.body.read(offset, out);
+  };
+  ASSIGN_OR_RETURN(
+      const StartedJob started,
+      deps.services.jobs.start_import(call.ctx, call.captures[0], read, model ? *model : ""));
+  deps.facts.forget(call.captures[0]);
+  return accepted(call, started);
+}
+
 Result<bool> bool_parameter(const Call& call, std::string_view name) {
   const std::string* text = call.target.parameter(name);
   if (!text) return false;
@@ -87,16 +101,37 @@ Response failure_page(const Call& call, const std::vector<ImageRow>& rows,
 }  // namespace
 
 Result<Response> start_build(Deps& deps, Call& call) {
+  if (media_type(call.head) != "application/json") return start_import(deps, call);
   TRY(only_parameters(call, {}));
+  if (call.body.size() > kJsonBytesMax) {
+    return Error(ErrorCode::too_large, "the JSON of a build has more than a mebibyte",
+                 "To send an archive, name its type: `Content-Type: application/zip`.");
+  }
   ASSIGN_OR_RETURN(const std::string json, json_body(call));
   ASSIGN_OR_RETURN(const wire::BuildRequest request, wire::read_build_request(json));
-  ASSIGN_OR_RETURN(
-      const std::string folder,
-      indexable_folder(request.path, deps.options.index_roots, call.permissions.any_folder));
-  ASSIGN_OR_RETURN(const StartedJob started,
-                   deps.services.jobs.start_build(call.ctx, call.captures[0], folder,
-                                                  request.options, request.model));
+  ASSIGN_OR_RETURN(const BuildSource source, build_source(request.path, deps.options.index_roots,
+                                                          call.permissions.any_folder));
+  if (!source.is_folder && request.options != BuildOptions{}) {
+    return Error(ErrorCode::invalid_argument, "hidden, watch and retry_failed are for folders",
+                 "Leave them out for an archive.");
+  }
+  JobService& jobs = deps.services.jobs;
+  auto started = source.is_folder
+                     ? jobs.start_build(call.ctx, call.captures[0], source.path, request.options,
+                                        request.model)
+                     : jobs.start_import(call.ctx, call.captures[0], source.path, request.model);
+  if (!started.ok()) return std::move(started).error();
   deps.facts.forget(call.captures[0]);
+  return accepted(call, *started);
+}
+
+Result<Response> start_export(Deps& deps, Call& call) {
+  TRY(only_parameters(call, {}));
+  ASSIGN_OR_RETURN(const std::string json, json_body(call));
+  ASSIGN_OR_RETURN(const wire::ExportRequest request, wire::read_export_request(json));
+  ASSIGN_OR_RETURN(
+      const StartedJob started,
+      deps.services.jobs.start_export(call.ctx, call.captures[0], request.path, request.pictures));
   return accepted(call, started);
 }
 

@@ -19,7 +19,6 @@ namespace similis::http {
 
 namespace {
 
-constexpr std::uint64_t kJsonBytesMax = 1 << 20;
 /// What anybody may send without a credential: enough for one, and no way to hold a connection.
 constexpr std::uint64_t kOpenBytesMax = 4 << 10;
 constexpr std::chrono::seconds kOpenBodyTime{10};
@@ -33,6 +32,8 @@ constexpr Route kRoutes[] = {
     {"GET", "/api/v1/collections/{collection}", get_collection},
     {"DELETE", "/api/v1/collections/{collection}", delete_collection},
     {"POST", "/api/v1/collections/{collection}/builds", start_build, Access::member,
+     BodyKind::json_or_upload},
+    {"POST", "/api/v1/collections/{collection}/export", start_export, Access::owner,
      BodyKind::json},
     {"POST", "/api/v1/collections/{collection}/search", search, Access::member, BodyKind::picture},
     {"GET", "/api/v1/collections/{collection}/images", list_images},
@@ -146,6 +147,7 @@ class RouterExchange : public Exchange {
       case BodyKind::picture:
         return {options.query_bytes_max, {}, "limits.query_bytes_max", {}};
       case BodyKind::upload:
+      case BodyKind::json_or_upload:
         return {options.upload_bytes_max, options.spool_dir, "limits.upload_bytes_max", {}};
     }
     return {};
@@ -160,7 +162,8 @@ class RouterExchange : public Exchange {
       call_.ctx.cancel = std::move(cancel);
       // The process's own command takes the time it takes: its user sees it run, and can stop it.
       if (call_.head.via != Via::in_process) {
-        const bool is_upload = route_ && route_->body == BodyKind::upload;
+        const bool is_upload = route_ && (route_->body == BodyKind::upload ||
+                                          route_->body == BodyKind::json_or_upload);
         call_.ctx = call_.ctx.with_timeout(is_upload ? deps_.options.upload_timeout
                                                      : deps_.options.request_timeout);
       }

@@ -60,7 +60,15 @@ enum class Access : std::uint8_t {
   owner,
 };
 
-enum class BodyKind : std::uint8_t { none, json, picture, upload };
+enum class BodyKind : std::uint8_t {
+  none,
+  json,
+  picture,
+  upload,
+  json_or_upload,
+};
+
+inline constexpr std::uint64_t kJsonBytesMax = 1 << 20;
 
 struct Route {
   std::string_view method;
@@ -87,6 +95,7 @@ Result<Response> get_image_thumbnail(Deps&, Call&);
 Result<Response> get_image_preview(Deps&, Call&);
 Result<Response> search(Deps&, Call&);
 Result<Response> start_build(Deps&, Call&);
+Result<Response> start_export(Deps&, Call&);
 Result<Response> start_verify(Deps&, Call&);
 Result<Response> list_jobs(Deps&, Call&);
 Result<Response> get_job(Deps&, Call&);

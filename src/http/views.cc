@@ -136,7 +136,7 @@ wire::ImageDetailDoc image_detail_doc(const ImageRow& row, const View& view) {
 
 wire::FailureDoc failure_doc(const ImageRow& row, const View& view) {
   wire::FailureDoc doc;
-  doc.id = row.id;
+  if (row.id != 0) doc.id = row.id;
   doc.name = wire::display_text(row.name);
   if (row.folder != 0) {
     doc.folder = relative_folder(row.folder_path, view.collection.roots);

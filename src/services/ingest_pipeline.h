@@ -50,6 +50,8 @@ class IngestPipeline {
   Status drain(const Context& ctx);
   /// The same as a context that is cancelled.
   void stop();
+  /// The run's error, if it has one.
+  [[nodiscard]] Status status() const;
 
   /// Rows that changed places.
   [[nodiscard]] std::unordered_set<ImageId> moved() const { return preparer_.claimed(); }
@@ -88,7 +90,6 @@ class IngestPipeline {
   void expect(std::size_t sources);
   void done(std::size_t sources);
   void fail(Error error);
-  Status status() const;
 
   const Ports& ports_;
   const std::vector<IndexTarget> targets_;

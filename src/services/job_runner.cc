@@ -6,7 +6,10 @@
 
 #include "base/log.h"
 #include "services/build_job.h"
+#include "services/export_job.h"
+#include "services/import_job.h"
 #include "services/job_owner.h"
+#include "services/kept_archives.h"
 #include "services/orphans.h"
 #include "services/recovery.h"
 #include "services/verify_job.h"
@@ -103,6 +106,12 @@ std::optional<Job> JobRunner::unwritten(JobId id) const {
   return it == unwritten_.end() ? std::nullopt : std::optional(it->second);
 }
 
+std::shared_ptr<const FailureLog> JobRunner::failures(JobId id) const {
+  std::lock_guard lock(mutex_);
+  const auto it = failures_.find(id);
+  return it == failures_.end() ? nullptr : it->second;
+}
+
 std::optional<std::vector<std::string>> JobRunner::findings(JobId id) const {
   std::lock_guard lock(mutex_);
   const auto it = findings_.find(id);
@@ -175,7 +184,17 @@ void JobRunner::execute(const Job& claimed, const std::stop_token& stop) {
 }
 
 Status JobRunner::work_on(Work& work) {
-  return work.lease.job().kind == JobKind::build ? build(work) : verify(work);
+  switch (work.lease.job().kind) {
+    case JobKind::build:
+      return build(work);
+    case JobKind::verify:
+      return verify(work);
+    case JobKind::import_archive:
+    case JobKind::export_archive:
+    case JobKind::export_tables:
+      return move_archive(work);
+  }
+  return Error(ErrorCode::internal, "a job of an unknown kind");
 }
 
 Status JobRunner::build(Work& work) {
@@ -203,6 +222,24 @@ Status JobRunner::verify(Work& work) {
   std::lock_guard lock(mutex_);
   findings_[job.id] = std::move(found);
   return {};
+}
+
+/// Pictures in from an archive, or out to one.
+Status JobRunner::move_archive(Work& work) {
+  const Context ctx = work.lease.context();
+  const Job job = work.lease.job();
+  ASSIGN_OR_RETURN(const Collection collection,
+                   ports_.metadata.get_collection(ctx, job.collection));
+  const auto failures = std::make_shared<FailureLog>();
+  {
+    std::lock_guard lock(mutex_);
+    failures_[job.id] = failures;
+  }
+  if (job.kind == JobKind::import_archive) {
+    return run_import(ctx, ports_, collection, job.root, work.counters, *failures);
+  }
+  return run_export(ctx, ports_, collection, job.root, job.kind == JobKind::export_archive,
+                    work.counters, *failures);
 }
 
 /// Follows the folder, and looks through it again whenever that is asked for.
@@ -281,6 +318,9 @@ void JobRunner::finish(Work& work, const Status& status) {
     leases_.erase(job.id);
     if (!stop.stop_requested()) unwritten_.erase(job.id);
   }
+  if (job.kind == JobKind::import_archive && is_finished(work.lease.job().state)) {
+    drop_kept_archive(ports_, job.root);
+  }
   note_change();
 }
 
@@ -317,6 +357,7 @@ Status JobRunner::sweep_if_due(const Context& ctx,
   std::sort(now.begin(), now.end());
   const bool is_due =
       !before || !std::includes(now.begin(), now.end(), before->begin(), before->end());
+  TRY(sweep_kept_archives(ctx, ports_));
   if (is_due) TRY(sweep_orphans(ctx, ports_));
   before = std::move(now);
   return {};

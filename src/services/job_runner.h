@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/job.h"
+#include "services/failure_log.h"
 #include "services/job_lease.h"
 #include "services/job_service.h"
 #include "services/ports.h"
@@ -41,6 +42,9 @@ class JobRunner {
 
   /// The row of a job that has ended here while the database would not take it.
   [[nodiscard]] std::optional<Job> unwritten(JobId id) const;
+  /// What failed so far in an import or export that this process works or worked on; null for any
+  /// other job.
+  [[nodiscard]] std::shared_ptr<const FailureLog> failures(JobId id) const;
   /// What a verify job of this process found.
   [[nodiscard]] std::optional<std::vector<std::string>> findings(JobId id) const;
 
@@ -53,6 +57,7 @@ class JobRunner {
   Status work_on(Work& work);
   Status build(Work& work);
   Status verify(Work& work);
+  Status move_archive(Work& work);
   Status follow(Work& work);
   void follow(std::unique_ptr<Work> work);
   void finish(Work& work, const Status& status);
@@ -75,6 +80,7 @@ class JobRunner {
   std::map<JobId, JobLease*> leases_;
   std::map<JobId, Job> unwritten_;
   std::map<JobId, std::vector<std::string>> findings_;
+  std::map<JobId, std::shared_ptr<FailureLog>> failures_;
 
   struct Follower {
     std::jthread thread;

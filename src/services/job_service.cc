@@ -1,11 +1,16 @@
 #include "services/job_service.h"
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 
+#include "archive/unpacker.h"
 #include "base/file.h"
 #include "services/folder_walk.h"
 #include "services/index_targets.h"
@@ -50,6 +55,72 @@ Status check_model(const Context& ctx, const Ports& ports, const Collection& col
       "A collection keeps its model: leave --model out, or index into another collection.");
 }
 
+/// The collection, made when it is new; its model is fixed when one was asked for by name: a job's
+/// row does not hold it.
+Result<Collection> collection_to_fill(const Context& ctx, const Ports& ports,
+                                      std::string_view collection, std::string_view model) {
+  TRY(check_collection_name(collection));
+  // A model that cannot be had is told before anything is made.
+  std::shared_ptr<Embedder> asked;
+  if (!model.empty()) {
+    ASSIGN_OR_RETURN(asked, ports.models.load(model));
+  }
+  auto found = ports.metadata.find_collection(ctx, collection);
+  if (!found.ok() && found.error().code == ErrorCode::not_found) {
+    found = ports.metadata.create_collection(ctx, collection);
+    if (!found.ok() && found.error().code == ErrorCode::already_exists) {
+      found = ports.metadata.find_collection(ctx, collection);
+    }
+  }
+  if (!found.ok()) return std::move(found).error();
+  if (asked) TRY(check_model(ctx, ports, *found, model, asked->info()));
+  return found;
+}
+
+/// unsupported_media when the first bytes are no archive's.
+Status check_archive(std::span<const std::byte> head, const std::string& name) {
+  if (!archive_type(head).empty()) return {};
+  return Error(ErrorCode::unsupported_media, name + " is no archive that can be read",
+               "Give a zip or tar file (also compressed by gzip, bzip2, xz or zstd).");
+}
+
+Status check_archive_file(const std::string& path) {
+  ASSIGN_OR_RETURN(const File file, File::open(path, O_RDONLY | O_NONBLOCK));
+  struct stat st{};
+  if (::fstat(file.fd(), &st) != 0) return errno_error(errno, "read", path);
+  if (!S_ISREG(st.st_mode)) {
+    return Error(ErrorCode::invalid_argument, path + " is not a file",
+                 "Give the archive's own path.");
+  }
+  std::vector<std::byte> head(
+      std::min<std::size_t>(static_cast<std::size_t>(st.st_size), kArchiveHeadBytes));
+  TRY(pread_exact(file.fd(), head, 0, path));
+  return check_archive(head, path);
+}
+
+/// Whether a new file may be made at `path`.
+Status check_new_file(const std::string& path, const std::string& own) {
+  if (path.empty() || path.front() != '/') {
+    return Error(ErrorCode::invalid_argument, "the path \"" + path + "\" is not absolute");
+  }
+  const std::string folder = path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
+  struct stat st{};
+  if (::lstat(path.c_str(), &st) == 0) {
+    return Error(ErrorCode::already_exists, path + " exists already",
+                 "Choose another name, or move it away.");
+  }
+  if (::stat(folder.c_str(), &st) != 0) return errno_error(errno, "write to folder", folder);
+  if (!S_ISDIR(st.st_mode)) {
+    return Error(ErrorCode::invalid_argument, folder + " is not a folder");
+  }
+  if (!own.empty() && lies_within(folder, own)) {
+    return Error(ErrorCode::invalid_argument, path + " lies in the data folder of similis itself",
+                 "Write it somewhere else.");
+  }
+  if (::access(folder.c_str(), W_OK) != 0) return errno_error(errno, "write to folder", folder);
+  return {};
+}
+
 }  // namespace
 
 struct JobService::Impl {
@@ -64,6 +135,40 @@ struct JobService::Impl {
   Result<Job> get(const Context& ctx, JobId id) {
     if (auto job = runner.unwritten(id)) return *std::move(job);
     return ports.metadata.get_job(ctx, id);
+  }
+
+  /// Makes the job, or joins the one there is; a paused one goes on.
+  Result<StartedJob> start(const Context& ctx, JobKind kind, CollectionId collection,
+                           std::string_view root, const BuildOptions& options) {
+    ASSIGN_OR_RETURN(auto made, ports.metadata.create_job(ctx, kind, collection, root, options));
+    if (made.job.state == JobState::paused) {
+      ASSIGN_OR_RETURN(made.job, ports.metadata.set_job_state(ctx, made.job.id, JobState::queued));
+    }
+    runner.want(made.job.id);
+    return StartedJob{std::move(made.job), made.existed};
+  }
+
+  /// Of an import or export.
+  Result<FailurePage> unrecorded_failures(const Job& job, std::size_t limit,
+                                          std::string_view cursor) const {
+    std::size_t begin = 0;
+    const char* end = cursor.data() + cursor.size();
+    if (!cursor.empty() && std::from_chars(cursor.data(), end, begin).ptr != end) {
+      return Error(ErrorCode::invalid_argument, "the cursor is none of this list's",
+                   "Begin without one.");
+    }
+    const auto log = runner.failures(job.id);
+    if (!log && job.counters.failed > 0) {
+      return Error(ErrorCode::gone,
+                   std::to_string(job.counters.failed) +
+                       " files failed, which only the process that did the work knew in words",
+                   "Start it again to see them.");
+    }
+    FailurePage page;
+    if (!log) return page;
+    page.rows = log->part(begin, limit);
+    if (page.rows.size() == limit) page.next_cursor = std::to_string(begin + limit);
+    return page;
   }
 
   Ports ports;
@@ -87,41 +192,42 @@ Result<StartedJob> JobService::start_build(const Context& ctx, std::string_view 
     return Error(ErrorCode::invalid_argument, path + " lies in the data folder of similis itself",
                  "Name the folder that holds the pictures.");
   }
-  TRY(check_collection_name(collection));
-  // A model that cannot be had is told before anything is made.
-  std::shared_ptr<Embedder> asked;
-  if (!model.empty()) {
-    ASSIGN_OR_RETURN(asked, ports.models.load(model));
-  }
-  auto found = ports.metadata.find_collection(ctx, collection);
-  if (!found.ok() && found.error().code == ErrorCode::not_found) {
-    found = ports.metadata.create_collection(ctx, collection);
-    if (!found.ok() && found.error().code == ErrorCode::already_exists) {
-      found = ports.metadata.find_collection(ctx, collection);
-    }
-  }
-  if (!found.ok()) return std::move(found).error();
-  // A model that was asked for by name is fixed now: a job's row does not hold it.
-  if (asked) TRY(check_model(ctx, ports, *found, model, asked->info()));
-  ASSIGN_OR_RETURN(auto made,
-                   ports.metadata.create_job(ctx, JobKind::build, found->id, path, options));
-  if (made.job.state == JobState::paused) {
-    ASSIGN_OR_RETURN(made.job, ports.metadata.set_job_state(ctx, made.job.id, JobState::queued));
-  }
-  impl_->runner.want(made.job.id);
-  return StartedJob{std::move(made.job), made.existed};
+  ASSIGN_OR_RETURN(const Collection found, collection_to_fill(ctx, ports, collection, model));
+  return impl_->start(ctx, JobKind::build, found.id, path, options);
+}
+
+Result<StartedJob> JobService::start_import(const Context& ctx, std::string_view collection,
+                                            std::string_view path, std::string_view model) {
+  TRY(check_archive_file(std::string(path)));
+  ASSIGN_OR_RETURN(const Collection found,
+                   collection_to_fill(ctx, impl_->ports, collection, model));
+  return impl_->start(ctx, JobKind::import_archive, found.id, path, {});
+}
+
+Result<StartedJob> JobService::start_import(const Context& ctx, std::string_view collection,
+                                            const ReadPart& read, std::string_view model) {
+  std::vector<std::byte> head(kArchiveHeadBytes);
+  ASSIGN_OR_RETURN(const std::size_t size, read(0, head));
+  TRY(check_archive(std::span(head).first(size), "what was sent"));
+  ASSIGN_OR_RETURN(const Collection found,
+                   collection_to_fill(ctx, impl_->ports, collection, model));
+  ASSIGN_OR_RETURN(const std::string path, keep_archive(ctx, impl_->ports, found.id, read));
+  return impl_->start(ctx, JobKind::import_archive, found.id, path, {});
+}
+
+Result<StartedJob> JobService::start_export(const Context& ctx, std::string_view collection,
+                                            std::string_view path, bool with_pictures) {
+  Ports& ports = impl_->ports;
+  ASSIGN_OR_RETURN(const Collection found, ports.metadata.find_collection(ctx, collection));
+  TRY(check_new_file(std::string(path), ports.limits.never_inside));
+  return impl_->start(ctx, with_pictures ? JobKind::export_archive : JobKind::export_tables,
+                      found.id, path, {});
 }
 
 Result<StartedJob> JobService::start_verify(const Context& ctx, std::string_view collection) {
   Ports& ports = impl_->ports;
   ASSIGN_OR_RETURN(const Collection found, ports.metadata.find_collection(ctx, collection));
-  ASSIGN_OR_RETURN(auto made,
-                   ports.metadata.create_job(ctx, JobKind::verify, found.id, "", BuildOptions{}));
-  if (made.job.state == JobState::paused) {
-    ASSIGN_OR_RETURN(made.job, ports.metadata.set_job_state(ctx, made.job.id, JobState::queued));
-  }
-  impl_->runner.want(made.job.id);
-  return StartedJob{std::move(made.job), made.existed};
+  return impl_->start(ctx, JobKind::verify, found.id, "", {});
 }
 
 Result<Job> JobService::get(const Context& ctx, JobId id) {
@@ -153,6 +259,9 @@ Result<Job> JobService::cancel(const Context& ctx, JobId id) {
 Result<FailurePage> JobService::failures(const Context& ctx, JobId id, std::size_t limit,
                                          std::string_view cursor) {
   ASSIGN_OR_RETURN(const Job job, get(ctx, id));
+  if (job.kind != JobKind::build && job.kind != JobKind::verify) {
+    return impl_->unrecorded_failures(job, limit, cursor);
+  }
   FolderId root = 0;
   if (!job.root.empty()) {
     ASSIGN_OR_RETURN(root, impl_->ports.metadata.find_folder(ctx, job.root));

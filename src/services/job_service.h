@@ -9,6 +9,7 @@
 #include "core/context.h"
 #include "core/image.h"
 #include "core/job.h"
+#include "services/kept_archives.h"
 #include "services/ports.h"
 
 namespace similis {
@@ -42,6 +43,19 @@ class JobService {
   Result<StartedJob> start_build(const Context& ctx, std::string_view collection,
                                  std::string_view root, const BuildOptions& options,
                                  std::string_view model);
+  /// Queues the import of the archive `path` (absolute; see import_job.h) into `collection`, made
+  /// when new; `model` as above. not_found / permission_denied when it cannot be read,
+  /// unsupported_media when it is no archive.
+  Result<StartedJob> start_import(const Context& ctx, std::string_view collection,
+                                  std::string_view path, std::string_view model);
+  /// The same of an archive that was sent: kept in the data folder until the job is done.
+  Result<StartedJob> start_import(const Context& ctx, std::string_view collection,
+                                  const ReadPart& read, std::string_view model);
+  /// Queues the export of `collection` to the new tar file `path` (absolute; see export_job.h).
+  /// already_exists when there is such a file, not_found or permission_denied when its folder is
+  /// not there or cannot be written to.
+  Result<StartedJob> start_export(const Context& ctx, std::string_view collection,
+                                  std::string_view path, bool with_pictures);
   Result<StartedJob> start_verify(const Context& ctx, std::string_view collection);
 
   Result<Job> get(const Context& ctx, JobId id);
@@ -49,7 +63,8 @@ class JobService {
   Result<Job> pause(const Context& ctx, JobId id);
   Result<Job> resume(const Context& ctx, JobId id);
   Result<Job> cancel(const Context& ctx, JobId id);
-  /// The failed files of the job's root.
+  /// The failed files of the job's root. `gone` for those of an import or export that another
+  /// process worked on.
   Result<FailurePage> failures(const Context& ctx, JobId id, std::size_t limit,
                                std::string_view cursor);
   /// Waits until the job's version is above `version`, the context ends, or `timeout` has passed;

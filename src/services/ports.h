@@ -12,6 +12,7 @@
 namespace similis {
 
 class Decoder;
+class Unpacker;
 
 /// How much the services may take, from the configuration.
 struct ServiceLimits {
@@ -22,6 +23,7 @@ struct ServiceLimits {
   std::int64_t sweep_idle_ms = 60'000;  // without a job, before leftovers are looked for
   std::int64_t watch_settle_ms = 2000;  // a file unchanged for so long is whole
   std::string owner;         // this process, as it signs leases; "": job_owner.h makes one
+  std::string imports_dir;   // where archives that were sent lie until their job is done
   std::string never_inside;  // a folder no scan enters (the data folder); absolute, without links
 };
 
@@ -32,6 +34,7 @@ struct Ports {
   Cache& cache;
   BlobStore& blobs;
   Decoder& decoder;
+  Unpacker& unpacker;
   ModelProvider& models;
   ServiceLimits limits;
 };

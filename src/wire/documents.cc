@@ -10,7 +10,8 @@ struct EnumWords<CacheState> {
 };
 template <>
 struct EnumWords<JobKind> {
-  static constexpr std::string_view words[] = {"build", "verify"};
+  static constexpr std::string_view words[] = {"build", "verify", "import", "export",
+                                               "export_tables"};
 };
 template <>
 struct EnumWords<JobState> {
@@ -263,7 +264,7 @@ void describe(A& a, X& x) {
 
 template <typename A, Of<FailureDoc> X>
 void describe(A& a, X& x) {
-  a.id("id", x.id);
+  a.nullable_id("id", x.id);
   a.optional("path", x.path);
   a.optional("path_bytes", x.path_bytes);
   a.field("name", x.name);

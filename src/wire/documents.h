@@ -208,7 +208,7 @@ struct JobDoc {
 };
 
 struct StartedJobDoc : JobDoc {
-  bool existed = false;  // an unfinished job on the same folder goes on
+  bool existed = false;  // an unfinished job on the same folder or archive goes on
 };
 
 struct JobListDoc {
@@ -216,7 +216,7 @@ struct JobListDoc {
 };
 
 struct FailureDoc {
-  ImageId id = 0;
+  std::optional<ImageId> id;        // null where a failed file gets no row
   std::optional<std::string> path;  // by permission
   std::optional<std::string> path_bytes;
   std::string name;

@@ -292,46 +292,87 @@ std::string search_query_string(const SearchRequest& request) {
   return out;
 }
 
+namespace {
+
+/// The members `path` and `path_bytes`, of which one must be there.
+class PathMembers {
+ public:
+  void read(JsonReader& reader) {
+    reader.optional("path", path_);
+    reader.optional("path_bytes", path_bytes_);
+  }
+  /// After reading.
+  Result<std::string> take() {
+    if (path_.has_value() == path_bytes_.has_value()) {
+      return Error(ErrorCode::invalid_argument,
+                   "/path is " + std::string(path_ ? "doubled" : "missing"),
+                   "Give the absolute path as `path`, or its bytes in base64 as `path_bytes` "
+                   "where they are not UTF-8.");
+    }
+    if (path_bytes_) {
+      path_ = base64_decode(*path_bytes_);
+      if (!path_) return bad("/path_bytes", "is not base64");
+    }
+    if (path_->empty() || path_->size() > kPathBytesMax || path_->find('\0') != std::string::npos) {
+      return bad("/path", "must be 1 to 4096 bytes without a zero byte");
+    }
+    return *std::move(path_);
+  }
+  static void write(JsonWriter& writer, const std::string& path) {
+    if (is_utf8(path)) {
+      writer.field("path", path);
+    } else {
+      writer.field("path_bytes", base64_encode(path));
+    }
+  }
+
+ private:
+  std::optional<std::string> path_, path_bytes_;
+};
+
+}  // namespace
+
 Result<BuildRequest> read_build_request(std::string_view json) {
   ASSIGN_OR_RETURN(const Json document, parse_json(json));
   JsonReader reader(document, "", JsonReader::Unknown::refused);
   BuildRequest request;
-  std::optional<std::string> path, path_bytes;
-  reader.optional("path", path);
-  reader.optional("path_bytes", path_bytes);
+  PathMembers path;
+  path.read(reader);
   reader.defaulted("hidden", request.options.hidden);
   reader.defaulted("watch", request.options.watch);
   reader.defaulted("retry_failed", request.options.retry_failed);
   reader.defaulted("model", request.model);
   TRY(reader.status());
-  if (path.has_value() == path_bytes.has_value()) {
-    return Error(ErrorCode::invalid_argument,
-                 "/path is " + std::string(path ? "doubled" : "missing"),
-                 "Give the folder's absolute path as `path`, or its bytes in base64 as "
-                 "`path_bytes` where they are not UTF-8.");
-  }
-  if (path_bytes) {
-    path = base64_decode(*path_bytes);
-    if (!path) return bad("/path_bytes", "is not base64");
-  }
-  if (path->empty() || path->size() > kPathBytesMax || path->find('\0') != std::string::npos) {
-    return bad("/path", "must be 1 to 4096 bytes without a zero byte");
-  }
-  request.path = std::move(*path);
+  ASSIGN_OR_RETURN(request.path, path.take());
   return request;
 }
 
 std::string build_request_json(const BuildRequest& request) {
   JsonWriter writer;
-  if (is_utf8(request.path)) {
-    writer.field("path", request.path);
-  } else {
-    writer.field("path_bytes", base64_encode(request.path));
-  }
+  PathMembers::write(writer, request.path);
   writer.field("hidden", request.options.hidden);
   writer.field("watch", request.options.watch);
   writer.field("retry_failed", request.options.retry_failed);
   if (!request.model.empty()) writer.field("model", request.model);
+  return to_text(writer.json);
+}
+
+Result<ExportRequest> read_export_request(std::string_view json) {
+  ASSIGN_OR_RETURN(const Json document, parse_json(json));
+  JsonReader reader(document, "", JsonReader::Unknown::refused);
+  ExportRequest request;
+  PathMembers path;
+  path.read(reader);
+  reader.defaulted("pictures", request.pictures);
+  TRY(reader.status());
+  ASSIGN_OR_RETURN(request.path, path.take());
+  return request;
+}
+
+std::string export_request_json(const ExportRequest& request) {
+  JsonWriter writer;
+  PathMembers::write(writer, request.path);
+  writer.field("pictures", request.pictures);
   return to_text(writer.json);
 }
 

@@ -32,12 +32,21 @@ std::string search_request_json(const SearchRequest& request);
 std::string search_query_string(const SearchRequest& request);
 
 struct BuildRequest {
-  std::string path;  // absolute, bytes; `path_bytes` (base64) where it is not UTF-8
+  std::string path;  // of a folder or archive; absolute, bytes; `path_bytes` (base64) where it is
+                     // not UTF-8
   BuildOptions options;
   std::string model;  // "" is the default
 };
 Result<BuildRequest> read_build_request(std::string_view json);
 std::string build_request_json(const BuildRequest& request);
+
+/// {"path": ..., "pictures": true}
+struct ExportRequest {
+  std::string path;      // as BuildRequest's
+  bool pictures = true;  // their files too
+};
+Result<ExportRequest> read_export_request(std::string_view json);
+std::string export_request_json(const ExportRequest& request);
 
 /// {"name": ...}
 Result<std::string> read_name(std::string_view json);

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/helper_program.h"
 #include "base/log.h"
 #include "worker/memory_watch.h"
 #include "worker/process.h"
@@ -491,20 +492,7 @@ int WorkerPool::workers_max() const {
 }
 
 Result<std::filesystem::path> find_worker() {
-  std::error_code error;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-  if (error)
-    return Error(ErrorCode::internal, "the running program's place is unknown: " + error.message());
-  const auto folder = self.parent_path();
-  const std::filesystem::path places[] = {
-      folder / "similis-worker", folder.parent_path() / "libexec" / "similis" / "similis-worker"};
-  for (const auto& place : places) {
-    if (::access(place.c_str(), X_OK) == 0) return place;
-  }
-  return Error(ErrorCode::not_found,
-               "the decode worker is missing: neither " + places[0].native() + " nor " +
-                   places[1].native() + " is there",
-               "Install similis anew, or build the target similis-worker.");
+  return find_helper_program("similis-worker");
 }
 
 }  // namespace similis

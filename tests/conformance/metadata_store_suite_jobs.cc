@@ -9,6 +9,16 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
+TEST_P(MetadataStoreSuite, EveryKindOfJobComesBackAsWhatItIs) {
+  for (const JobKind kind : {JobKind::build, JobKind::verify, JobKind::import_archive,
+                             JobKind::export_archive, JobKind::export_tables}) {
+    const Job made = value_of(store().create_job(ctx_, kind, collection_, "/a/b", {})).job;
+    const Job job = value_of(store().get_job(ctx_, made.id));
+    EXPECT_EQ(job.kind, kind);
+    EXPECT_EQ(job.root, "/a/b");
+  }
+}
+
 TEST_P(MetadataStoreSuite, AJobIsARow) {
   const BuildOptions options{.hidden = true, .retry_failed = false, .watch = true};
   const auto made =

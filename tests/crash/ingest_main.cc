@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "archive/unpack_process.h"
 #include "crash/stores.h"
 #include "services/job_service.h"
 #include "services/upload_service.h"
@@ -75,8 +76,9 @@ int run(int argc, char** argv) {
   if (!pool.ok()) return fail(pool.error());
   const auto cache = make_memory_cache({.bytes_max = 1 << 20});
   FakeModels models;
-  const Ports ports{
-      *stores->metadata, *stores->vectors, *cache, *stores->blobs, **pool, models, {}};
+  const auto unpacker = make_unpacker(SIMILIS_UNPACK);
+  const Ports ports{*stores->metadata, *stores->vectors, *cache, *stores->blobs, **pool,
+                    *unpacker,         models,           {}};
   return what == "build" ? build(ports, argv[4])
                          : upload(ports, static_cast<unsigned>(std::atoi(argv[4])));
 }

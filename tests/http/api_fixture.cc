@@ -48,7 +48,7 @@ Result<http::SystemFigures> TestStatus::figures(const Context&) {
 ApiTest::ApiTest() {
   memory_ = make_memory_cache({.bytes_max = 16 << 20});
   api_ports_ = std::make_unique<Ports>(
-      Ports{*metadata_, vectors_, *memory_, blobs_, decoder_, models_, limits_});
+      Ports{*metadata_, vectors_, *memory_, blobs_, decoder_, *unpacker_, models_, limits_});
   query_ = std::make_unique<QueryService>(*api_ports_);
   api_uploads_ = std::make_unique<UploadService>(*api_ports_);
   library_ = std::make_unique<LibraryService>(*api_ports_);

@@ -569,7 +569,7 @@ class CountingCache final : public Cache {
 
 TEST_F(ApiWithPictures, ACursorLivesItsWholeTimeFromEveryAnswer) {
   CountingCache cache(*memory_);
-  Ports ports{*metadata_, vectors_, cache, blobs_, decoder_, models_, limits_};
+  Ports ports{*metadata_, vectors_, cache, blobs_, decoder_, *unpacker_, models_, limits_};
   QueryService query(ports);
   SearchRequest request;
   request.collection = "pictures";

@@ -17,8 +17,9 @@ ServicesTest::ServicesTest() {
   sqlite_ = value_of(open_sqlite_metadata({.file = dir_ / "data" / "similis.db"}));
   metadata_ = std::make_unique<FaultyMetadata>(*sqlite_, faults_);
   limits_.watch_settle_ms = 150;
+  limits_.imports_dir = (dir_ / "data" / "imports").string();
   ports_ = std::make_unique<Ports>(
-      Ports{*metadata_, vectors_, cache_, blobs_, decoder_, models_, limits_});
+      Ports{*metadata_, vectors_, cache_, blobs_, decoder_, *unpacker_, models_, limits_});
   restart();
 }
 

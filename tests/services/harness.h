@@ -10,6 +10,7 @@
 #include <string>
 #include <thread>
 
+#include "archive/unpack_process.h"
 #include "services/fakes.h"
 #include "services/faulty_metadata.h"
 #include "services/job_service.h"
@@ -81,6 +82,7 @@ class ServicesTest : public testing::Test {
   MemoryBlobStore blobs_{faults_};
   NoCache cache_;
   FakeDecoder decoder_;
+  std::unique_ptr<Unpacker> unpacker_ = make_unpacker(SIMILIS_UNPACK);
   FakeModels models_;
   ServiceLimits limits_;
   std::unique_ptr<Ports> ports_;

@@ -15,7 +15,6 @@
 #include <cstring>
 
 #include "base/file.h"
-#include "worker/protocol.h"
 
 namespace similis {
 namespace {

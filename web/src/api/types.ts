@@ -91,7 +91,7 @@ export type JobState = 'queued' | 'running' | 'paused' | 'cancelled' | 'failed' 
 
 export interface Job {
   id: string;
-  kind: 'build' | 'verify';
+  kind: 'build' | 'verify' | 'import' | 'export' | 'export_tables';
   collection: string | null;
   state: JobState;
   root: string | null;
@@ -117,7 +117,7 @@ export interface Job {
 }
 
 export interface Failure {
-  id: string;
+  id: string | null;
   name: string;
   folder: string;
   path?: string;

@@ -69,7 +69,7 @@ async function refreshJob(): Promise<void> {
   }
   const jobs = await api.jobs(name);
   if (current.value?.name !== name) return; // another collection was chosen meanwhile
-  const builds = jobs.filter((j) => j.kind === 'build');
+  const builds = jobs.filter((j) => j.kind === 'build' || j.kind === 'import');
   takeJob(builds.find(isActive) ?? builds[0] ?? null);
 }
 

@@ -12,7 +12,7 @@ constexpr Int kScanning = 1, kFollowing = 2;
 Job to_job(Connection& c, const JobRecord& record) {
   Job out;
   out.id = record.id;
-  out.kind = to_enum<JobKind>(record.kind, 2, "job's kind");
+  out.kind = to_enum<JobKind>(record.kind, 5, "job's kind");
   out.collection = record.collection_id;
   out.collection_name = load_collection(c, record.collection_id).name;
   out.root = record.root;
