@@ -13,7 +13,7 @@ enum class Frame : std::uint8_t {
   member,     // i64 size (-1: not known yet), i64 time in Unix seconds (-1: unknown), the name
   data,       // bytes of the member
   end,        // of the member
-  too_large,  // of the member: there is more than may be read
+  too_large,  // of the member: there is more than may be read; its first bytes were sent
   broken,     // of the member: why, in words
   busy,       // at work, with nothing to say
   failed,     // u8 ErrorCode, then why the archive cannot be read on, in words; the last frame

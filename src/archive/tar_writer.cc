@@ -3,6 +3,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -38,7 +39,7 @@ struct TarWriter::Impl {
   ~Impl() {
     if (broken && writer) archive_write_fail(writer.get());
     writer.reset();
-    if (!finished) ::unlink(partial.c_str());
+    if (!finished && !partial.empty()) ::unlink(partial.c_str());
   }
 
   Error error() {
@@ -76,11 +77,14 @@ TarWriter::TarWriter(TarWriter&&) noexcept = default;
 TarWriter& TarWriter::operator=(TarWriter&&) noexcept = default;
 TarWriter::~TarWriter() = default;
 
-Result<TarWriter> TarWriter::create(const std::filesystem::path& path) {
+Result<TarWriter> TarWriter::create(const std::filesystem::path& path, std::string_view own) {
   auto impl = std::make_unique<Impl>();
   impl->path = path;
-  impl->partial = path.native() + ".partial";
-  ASSIGN_OR_RETURN(impl->file, File::open(impl->partial, O_WRONLY | O_CREAT | O_TRUNC));
+  const auto partial = path.parent_path() / (".similis-" + std::string(own) + ".partial");
+  ::unlink(partial.c_str());
+  // Never through a link, nor into a file that is somebody else's.
+  ASSIGN_OR_RETURN(impl->file, File::open(partial, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW));
+  impl->partial = partial;
   impl->writer.reset(archive_write_new());
   struct archive* writer = impl->writer.get();
   if (writer == nullptr) {
@@ -128,14 +132,17 @@ std::int64_t TarWriter::bytes() const {
 Status TarWriter::finish() {
   if (archive_write_close(impl_->writer.get()) != ARCHIVE_OK) return impl_->error();
   TRY(sync_data(impl_->file.fd(), impl_->partial.native()));
-  // Not over a file that came there in the meantime.
-  if (::link(impl_->partial.c_str(), impl_->path.c_str()) == 0) {
-    ::unlink(impl_->partial.c_str());
-  } else if (errno == EEXIST) {
-    return Error(ErrorCode::already_exists, impl_->path.native() + " exists by now",
-                 "Choose another name, or move it away.");
-  } else if (::rename(impl_->partial.c_str(), impl_->path.c_str()) != 0) {
-    return errno_error(errno, "name", impl_->path.native());
+  // Not over a file that came there in the meantime. File systems know one way or the other.
+  if (::renameat2(AT_FDCWD, impl_->partial.c_str(), AT_FDCWD, impl_->path.c_str(),
+                  RENAME_NOREPLACE) != 0) {
+    if (errno != EEXIST && ::link(impl_->partial.c_str(), impl_->path.c_str()) == 0) {
+      ::unlink(impl_->partial.c_str());
+    } else if (errno == EEXIST) {
+      return Error(ErrorCode::already_exists, impl_->path.native() + " exists by now",
+                   "Choose another name, or move it away.");
+    } else {
+      return errno_error(errno, "name", impl_->path.native());
+    }
   }
   impl_->finished = true;
   return sync_directory(impl_->path.parent_path());

@@ -12,12 +12,13 @@
 
 namespace similis {
 
-/// Writes an uncompressed tar file (POSIX pax) that shows under its name only once it is whole:
-/// until finish() it is called NAME.partial.
+/// Writes an uncompressed tar file (POSIX pax) that shows under its name only once it is whole.
+/// Until finish() it lies beside it, hidden, under a name made of the writer's own.
 class TarWriter {
  public:
-  /// Replaces an earlier attempt's partial file. Errors as errno_error.
-  static Result<TarWriter> create(const std::filesystem::path& path);
+  /// `own`: a name that no other writer has, as part of a file's name; what an earlier attempt of
+  /// the same one left is replaced. Errors as errno_error.
+  static Result<TarWriter> create(const std::filesystem::path& path, std::string_view own);
   TarWriter(TarWriter&&) noexcept;
   TarWriter& operator=(TarWriter&&) noexcept;
   /// Without finish(): removes the partial file.
@@ -31,7 +32,8 @@ class TarWriter {
   Status add(std::string_view name, const File& file, std::uint64_t size, std::int64_t mtime_s);
   /// Bytes written so far.
   [[nodiscard]] std::int64_t bytes() const;
-  /// Closes, syncs, and gives the file its name. already_exists when something is called so by now.
+  /// Closes, syncs, and gives the file its name. already_exists when something is called so by now,
+  /// which stays.
   Status finish();
 
  private:

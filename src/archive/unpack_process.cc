@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -19,6 +20,7 @@
 #include "archive/frames.h"
 #include "base/bytes.h"
 #include "base/helper_program.h"
+#include "base/log.h"
 
 namespace similis {
 
@@ -36,6 +38,11 @@ Error archive_error(ErrorCode code, const std::string& why) {
   if (code == ErrorCode::unsupported_media) {
     return {code, "this is not an archive that can be read: " + why,
             "Give a zip or tar file (also compressed by gzip, bzip2, xz or zstd)."};
+  }
+  if (code == ErrorCode::too_large) {
+    return {
+        code, "the archive is not read on: " + why,
+        "What came before is kept. If it is what it should be, unpack it and index the folder."};
   }
   return {ErrorCode::unreadable_media, "the archive cannot be read on: " + why,
           "What came before it is kept. Try the archive with another program, and make it anew."};
@@ -187,10 +194,17 @@ Result<Frame> Reader::next(const Context& ctx, std::string& payload) {
 Status Reader::answer(bool wanted) {
   const std::uint8_t byte = wanted ? archive::kTake : archive::kPass;
   ssize_t n = -1;
-  do n = ::send(socket_.fd(), &byte, 1, MSG_NOSIGNAL);
+  // An honest reader waits for this answer: there is room for it.
+  do n = ::send(socket_.fd(), &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
   while (n < 0 && errno == EINTR);
   if (n == 1) return {};
   return archive_error(ErrorCode::unreadable_media, "its reader crashed");
+}
+
+void warn_of_sandbox(const std::string& missing) {
+  static std::atomic<bool> was_said{false};
+  if (missing.empty() || was_said.exchange(true)) return;
+  log(LogLevel::warning, "archives are read with less protection: " + missing);
 }
 
 Error too_large(std::uint64_t bytes_max) {
@@ -210,7 +224,6 @@ class UnpackProcess final : public Unpacker {
     const auto hand_over = [&](std::optional<Error> error) {
       ArchiveMember whole = *std::exchange(member, std::nullopt);
       whole.error = std::move(error);
-      if (whole.error) whole.bytes.clear();
       return visitor.take(std::move(whole));
     };
     std::string payload;
@@ -223,6 +236,8 @@ class UnpackProcess final : public Unpacker {
       }
       switch (frame) {
         case Frame::ready:
+          warn_of_sandbox(payload);
+          break;
         case Frame::busy:
           break;
         case Frame::member: {
@@ -234,6 +249,9 @@ class UnpackProcess final : public Unpacker {
           }
           ArchiveMember begun;
           begun.name = payload.substr(payload.size() - head.left());
+          if (begun.name.size() > kMemberNameBytesMax) {
+            return archive_error(ErrorCode::unreadable_media, "its reader went astray");
+          }
           if (modified_at_s >= 0) begun.modified_at_s = modified_at_s;
           const auto known =
               size < 0 ? std::nullopt : std::optional(static_cast<std::uint64_t>(size));
@@ -262,13 +280,10 @@ class UnpackProcess final : public Unpacker {
           TRY(hand_over(
               Error(ErrorCode::unreadable_media, "the archive does not give it: " + payload)));
           break;
-        case Frame::failed: {
-          const bool is_none =
-              !payload.empty() && static_cast<std::uint8_t>(payload[0]) ==
-                                      static_cast<std::uint8_t>(ErrorCode::unsupported_media);
-          return archive_error(is_none ? ErrorCode::unsupported_media : ErrorCode::unreadable_media,
-                               payload.empty() ? "" : payload.substr(1));
-        }
+        case Frame::failed:
+          return archive_error(
+              payload.empty() ? ErrorCode::unreadable_media : static_cast<ErrorCode>(payload[0]),
+              payload.empty() ? "" : payload.substr(1));
         case Frame::done:
           return {};
       }

@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <map>
 #include <random>
@@ -133,7 +135,7 @@ TEST_F(UnpackTest, WhatTheTarWriterWritesIsReadAgainByteForByte) {
   const std::string latin = "caf\xe9/\xff.jpg";
   const std::string deep = std::string(90, 'd') + "/" + std::string(200, 'n') + ".jpg";
   {
-    auto tar = TarWriter::create(path_);
+    auto tar = TarWriter::create(path_, "test");
     ASSERT_TRUE(tar.ok()) << tar.error().message;
     const std::string text = "bytes";
     EXPECT_THAT(tar->add(latin, std::as_bytes(std::span(text)), 5), IsOk());
@@ -159,16 +161,27 @@ TEST_F(UnpackTest, WhatTheTarWriterWritesIsReadAgainByteForByte) {
 
 TEST_F(UnpackTest, AnUnfinishedTarLeavesNothingBehindAndReplacesNothing) {
   {
-    auto tar = TarWriter::create(path_);
+    auto tar = TarWriter::create(path_, "test");
   }
   EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
-  auto tar = TarWriter::create(path_);
+  auto tar = TarWriter::create(path_, "test");
   ASSERT_TRUE(tar.ok());
   std::ofstream(path_) << "somebody else's";
   const Status finished = tar->finish();
   ASSERT_FALSE(finished.ok());
   EXPECT_EQ(finished.error().code, ErrorCode::already_exists);
   EXPECT_EQ(read_all(path_), "somebody else's");
+}
+
+TEST_F(UnpackTest, ATarIsNotWrittenThroughALink) {
+  std::ofstream(folder_.path() / "precious") << "precious";
+  const auto partial = folder_.path() / ".similis-test.partial";
+  std::filesystem::create_symlink(folder_.path() / "precious", partial);
+  auto tar = TarWriter::create(path_, "test");
+  ASSERT_THAT(tar, IsOk());
+  EXPECT_THAT(tar->finish(), IsOk());
+  EXPECT_EQ(read_all(folder_.path() / "precious"), "precious");
+  EXPECT_FALSE(std::filesystem::is_symlink(path_));
 }
 
 TEST_F(UnpackTest, AMemberThatIsTooLargeIsNamedAndTheRestComes) {
@@ -181,6 +194,74 @@ TEST_F(UnpackTest, AMemberThatIsTooLargeIsNamedAndTheRestComes) {
                             Pair("huge.jpg", "error: the file has more than 1000000 bytes"),
                             Pair("b.jpg", "b")));
   }
+}
+
+TEST_F(UnpackTest, OfATooLargeMemberTheHeadTellsWhatItIs) {
+  for (const char* filter : {"", "gzip"}) {
+    write_archive(path_, "pax", filter, {{"film.mp4", "head" + std::string(5'000'000, 'h')}});
+    std::vector<std::byte> head;
+    auto file = File::open(path_, O_RDONLY);
+    ASSERT_TRUE(file.ok());
+    EXPECT_THAT(unpacker_->unpack(ctx_, *file, 1'000'000,
+                                  {[](std::string_view, std::optional<std::uint64_t>) {
+                                     return Result<bool>(true);
+                                   },
+                                   [&](ArchiveMember member) -> Status {
+                                     EXPECT_TRUE(member.error);
+                                     head = std::move(member.bytes);
+                                     return {};
+                                   }}),
+                IsOk());
+    ASSERT_GE(head.size(), 4096U);
+    EXPECT_LE(head.size(), 1'000'000U);
+    EXPECT_EQ(std::memcmp(head.data(), "headhhhh", 8), 0);
+  }
+}
+
+TEST_F(UnpackTest, WhatDoesNotMatchItsChecksumIsBroken) {
+  std::mt19937 random(3);
+  std::string bytes(700'000, '\0');
+  for (char& byte : bytes) byte = static_cast<char>(random());
+  write_archive(path_, "zip", "", {{"a.jpg", bytes}, {"b.jpg", "b"}});
+  std::string whole = read_all(path_);
+  whole[whole.size() / 2] = static_cast<char>(whole[whole.size() / 2] ^ 1);
+  std::ofstream(path_, std::ios::binary | std::ios::trunc) << whole;
+  EXPECT_THAT(unpack(path_), IsOk());
+  ASSERT_THAT(members_, SizeIs(2));
+  EXPECT_THAT(members_[0].second, HasSubstr("error: the archive does not give it"));
+  EXPECT_THAT(members_[1], Pair("b.jpg", "b"));
+}
+
+TEST_F(UnpackTest, LinksAndEndlessNamesAreNamedAsWhatTheyAre) {
+  const std::string endless(10'000, 'n');
+  {
+    struct archive* a = archive_write_new();
+    archive_write_set_format_pax(a);
+    ASSERT_EQ(archive_write_open_filename(a, path_.c_str()), ARCHIVE_OK);
+    const auto add = [&](const std::string& name, const char* link, const std::string& bytes) {
+      struct archive_entry* entry = archive_entry_new();
+      archive_entry_set_pathname(entry, name.c_str());
+      archive_entry_set_filetype(entry, AE_IFREG);
+      archive_entry_set_perm(entry, 0644);
+      archive_entry_set_size(entry, static_cast<la_int64_t>(bytes.size()));
+      if (link != nullptr) archive_entry_set_hardlink(entry, link);
+      ASSERT_GE(archive_write_header(a, entry), ARCHIVE_WARN) << archive_error_string(a);
+      archive_write_data(a, bytes.data(), bytes.size());
+      archive_entry_free(entry);
+    };
+    add("a.jpg", nullptr, "a");
+    add("again.jpg", "a.jpg", "");
+    add(endless, nullptr, "bytes");
+    add("z.jpg", nullptr, "z");
+    ASSERT_EQ(archive_write_close(a), ARCHIVE_OK);
+    archive_write_free(a);
+  }
+  EXPECT_THAT(unpack(path_), IsOk());
+  ASSERT_THAT(members_, SizeIs(4));
+  EXPECT_THAT(members_[1], Pair("again.jpg", HasSubstr("a link to another file")));
+  EXPECT_THAT(members_[2].second, HasSubstr("more than 4096 bytes"));
+  EXPECT_LT(members_[2].first.size(), 200U);
+  EXPECT_THAT(members_[3], Pair("z.jpg", "z"));
 }
 
 TEST_F(UnpackTest, EncryptedMembersAreNamed) {
@@ -278,6 +359,76 @@ TEST_F(UnpackTest, CancellationEndsItSoon) {
   const Status status = unpack(path_);
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().code, ErrorCode::cancelled);
+}
+
+TEST_F(UnpackTest, CancellationInTheMiddleEndsItSoon) {
+  // What takes seconds to read over: zeros, compressed.
+  write_archive(path_, "pax", "gzip",
+                {{"a.jpg", "a"}, {"unwanted.bin", std::string(400 << 20, '\0')}, {"b.jpg", "b"}});
+  std::stop_source stop;
+  ctx_.cancel = stop.get_token();
+  auto file = File::open(path_, O_RDONLY);
+  ASSERT_TRUE(file.ok());
+  std::jthread cancels;
+  auto begun = Context::Clock::now();
+  const Status status = unpacker_->unpack(ctx_, *file, kMemberMax,
+                                          {[](std::string_view name, std::optional<std::uint64_t>) {
+                                             return Result<bool>(!name.starts_with("unwanted"));
+                                           },
+                                           [&](ArchiveMember member) -> Status {
+                                             EXPECT_EQ(member.name, "a.jpg");
+                                             begun = Context::Clock::now();
+                                             stop.request_stop();
+                                             return {};
+                                           }});
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().code, ErrorCode::cancelled);
+  EXPECT_LT(Context::Clock::now() - begun, std::chrono::seconds(2));
+}
+
+/// A reader that a hostile archive has taken over: a script that says these bytes, and then does
+/// what its last line says.
+class HostileReader : public UnpackTest {
+ protected:
+  Status unpack_with(const std::string& script) {
+    const auto program = folder_.path() / "reader";
+    std::ofstream(program) << "#!/bin/sh\n" << script << "\n";
+    std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+    write_archive(path_, "pax", "", {{"a.jpg", "a"}});
+    auto file = File::open(path_, O_RDONLY);
+    if (!file.ok()) return std::move(file).error();
+    return make_unpacker(program)->unpack(
+        ctx_, *file, kMemberMax,
+        {[](std::string_view, std::optional<std::uint64_t>) { return Result<bool>(true); },
+         [](ArchiveMember) -> Status { return {}; }});
+  }
+  // Frames for printf: kind, length, payload.
+  static constexpr const char* kMember =
+      "\\2\\21\\0\\0\\0\\1\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0n";
+};
+
+TEST_F(HostileReader, OneThatTalksNonsenseIsCutOff) {
+  for (const char* frames : {"\\377\\0\\0\\0\\0", "\\1\\377\\377\\377\\377", "\\3\\1\\0\\0\\0x",
+                             "\\4\\0\\0\\0\\0", "\\2\\1\\0\\0\\0n"}) {
+    const Status status = unpack_with(std::string("printf '") + frames + "' >&3; sleep 60");
+    ASSERT_FALSE(status.ok()) << frames;
+    EXPECT_EQ(status.error().code, ErrorCode::unreadable_media);
+    EXPECT_THAT(status.error().message, HasSubstr("went astray")) << frames;
+  }
+}
+
+TEST_F(HostileReader, OneThatEndsInTheMiddleHasCrashed) {
+  const Status status = unpack_with(std::string("printf '") + kMember + "' >&3");
+  ASSERT_FALSE(status.ok());
+  EXPECT_THAT(status.error().message, HasSubstr("crashed"));
+}
+
+// Members without end, whose answers nobody reads: they fill the socket.
+TEST_F(HostileReader, OneThatNeverListensDoesNotHoldUsUp) {
+  const Status status = unpack_with(std::string("while true; do printf '") + kMember +
+                                    "\\4\\0\\0\\0\\0' || exit; done >&3");
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().code, ErrorCode::unreadable_media);
 }
 
 TEST_F(UnpackTest, AMissingReaderIsUnavailable) {

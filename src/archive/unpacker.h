@@ -23,12 +23,18 @@ inline constexpr std::size_t kArchiveHeadBytes = 512;
 /// it is read); "" when the bytes are none of these.
 std::string_view archive_type(std::span<const std::byte> head);
 
+inline constexpr std::size_t kMemberNameBytesMax = 4096;
+
 /// A regular file inside an archive.
 struct ArchiveMember {
-  std::string name;  // its path, bytes, as the archive has it: never to be opened as it is
+  /// Its path, bytes, as the archive has it, never to be opened as it is; shortened beyond
+  /// kMemberNameBytesMax, and the member broken then.
+  std::string name;
   std::optional<std::int64_t> modified_at_s;  // Unix seconds
   std::vector<std::byte> bytes;
-  std::optional<Error> error;  // why there are no bytes: too_large, or unreadable_media
+  /// Why the bytes are not all of it: too_large (the first ones are there, enough to tell its
+  /// type), or unreadable_media.
+  std::optional<Error> error;
 };
 
 /// What the reader of an archive does with it.
@@ -38,16 +44,21 @@ struct ArchiveVisitor {
   std::function<Status(ArchiveMember member)> take;
 };
 
+/// What a compressed archive may unpack to.
+inline constexpr std::uint64_t kUnpackedMin = std::uint64_t{16} << 30;
+inline constexpr std::uint64_t kUnpackedFactor = 100;
+
 /// The port: archives are taken apart elsewhere, safely.
 class Unpacker {
  public:
   virtual ~Unpacker() = default;
 
   /// Hands over the regular files of the archive, in its order, until the visitor returns an error,
-  /// which is the call's then. A member of more than `member_bytes_max` bytes is handed over
-  /// without them. unsupported_media: not an archive that is read here; unreadable_media: it is
-  /// damaged, encrypted or brought its reader down, what came before it was handed over;
-  /// cancelled, deadline_exceeded; unavailable when no reader can be started.
+  /// which is the call's then. A member of more than `member_bytes_max` bytes, a broken one and a
+  /// link to another are handed over with an error. unsupported_media: not an archive that is read
+  /// here; unreadable_media: it is damaged or brought its reader down; too_large: it unpacks to
+  /// more than kUnpackedMin bytes and kUnpackedFactor times its own; what came before was handed
+  /// over in either case. cancelled, deadline_exceeded; unavailable when no reader can be started.
   virtual Status unpack(const Context& ctx, const File& archive, std::uint64_t member_bytes_max,
                         const ArchiveVisitor& visitor) = 0;
 };

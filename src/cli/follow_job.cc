@@ -92,7 +92,8 @@ Result<int> leave_job(Session& session, const Json& job) {
             grouped(count_of(counters, "found")) +
             (text_of(job, "kind") == "build" || text_of(job, "kind") == "import"
                  ? ". Those can be searched; the same command goes on.\n"
-                 : ". The same command goes on.\n"));
+             : text_of(job, "kind") == "verify" ? ". The same command goes on.\n"
+                                                : ". The same command begins again.\n"));
   return kExitInterrupted;
 }
 

@@ -72,6 +72,10 @@ struct ImageRow {
 /// From this probability on a class is named at all (product.md, "Honest scores").
 inline constexpr float kClearClassProbability = 0.35F;
 
+/// A picture's tags: so many, each of 1 to so many bytes.
+inline constexpr std::size_t kTagsMax = 100;
+inline constexpr std::size_t kTagBytesMax = 100;
+
 /// The filterable view of a row.
 Attributes attributes_of(const ImageRow& row);
 

@@ -9,8 +9,11 @@
 namespace similis::engine {
 namespace {
 
-// Queries under way on one thread.
-constexpr std::size_t kFlights = 8;
+// Queries of one thread that walk in turn: while records that one is to compare are on their way
+// from memory, the others compare theirs. As many others wait for their reads meanwhile.
+constexpr std::size_t kGroup = 8;
+// So many rows ahead the rest of their records is fetched.
+constexpr std::size_t kAhead = 6;
 constexpr std::size_t kBufferKeptMax = 1 << 20;
 
 /// How many times its error an estimate is doubted. Errors lie like normal ones, nearly; a row of
@@ -49,30 +52,33 @@ struct GraphSearch::Flight {
   std::vector<std::shared_ptr<VectorBlock>> blocks;  // keep `vector`s in memory
   ReadGroup reads;
   AlignedBuffer buffer;
-  bool flying = false;
+};
+
+/// What one query of a group needs to walk.
+struct GraphSearch::Walker {
+  Walk walk;
+  std::optional<QueryCode> code;
+  CodeLayout layout;
+  std::vector<Estimate> estimates;
+
+  QueryCode& code_for(const CodeLayout& wanted) {
+    if (!code || layout != wanted) {
+      code.emplace(wanted);
+      layout = wanted;
+    }
+    return *code;
+  }
 };
 
 class GraphWorker {
  public:
   explicit GraphWorker(std::unique_ptr<ReadQueue> queue_) : queue(std::move(queue_)) {}
 
-  QueryCode& code_for(const CodeLayout& layout) {
-    if (!code_ || layout_ != layout) {
-      code_.emplace(layout);
-      layout_ = layout;
-    }
-    return *code_;
-  }
-
   std::unique_ptr<ReadQueue> queue;
-  Walk walk;
+  std::vector<GraphSearch::Walker> walkers = std::vector<GraphSearch::Walker>(kGroup);
   std::vector<float> turned;
-  std::vector<GraphSearch::Estimate> estimates;
-  std::vector<GraphSearch::Flight> flights = std::vector<GraphSearch::Flight>(kFlights);
-
- private:
-  CodeLayout layout_;
-  std::optional<QueryCode> code_;
+  // Two groups, which take turns: one walks while the other's reads are at work.
+  std::vector<GraphSearch::Flight> flights = std::vector<GraphSearch::Flight>(2 * kGroup);
 };
 
 double walk_comparisons(double list_size) {
@@ -88,7 +94,6 @@ class GraphSearch::Landing {
   ~Landing() {
     for (Flight& flight : worker_.flights) {
       while (flight.reads.pending > 0) worker_.queue->reap(true);
-      flight.flying = false;
       flight.blocks.clear();
     }
   }
@@ -164,6 +169,7 @@ Status GraphSearch::run(std::span<const float* const> queries, ThreadPool& pool,
   damaged_ = &damaged;
   const auto workers =
       static_cast<unsigned>(std::min<std::size_t>(threads, (queries.size() + 3) / 4));
+  group_ = std::clamp<std::size_t>(queries.size() / std::max(workers, 1U), 1, kGroup);
   pool.run(workers, [&] {
     auto worker = workers_.take();
     Status status;
@@ -182,54 +188,108 @@ Status GraphSearch::run(std::span<const float* const> queries, ThreadPool& pool,
 }
 
 Status GraphSearch::work(GraphWorker& worker) {
-  std::size_t flying = 0;
-  for (bool more = true; more || flying > 0;) {
-    for (Flight& flight : worker.flights) {
-      if (flight.flying && flight.reads.pending == 0) {
-        TRY(finish(flight));
-        --flying;
-      }
-      if (flight.flying || !more) continue;
-      const std::size_t query = next_.fetch_add(1, std::memory_order_relaxed);
-      more = query < queries_.size() && !failed_.load(std::memory_order_relaxed);
-      if (!more) continue;
+  std::span<Flight> reading;
+  for (std::size_t turn = 0;; ++turn) {
+    std::span<Flight> group;
+    const std::size_t first = next_.fetch_add(group_, std::memory_order_relaxed);
+    if (first < queries_.size() && !failed_.load(std::memory_order_relaxed)) {
       TRY(options_.call.check());
-      TRY(begin(worker, flight, query));
-      if (flight.reads.pending > 0) {
-        flight.flying = true;
-        ++flying;
-        worker.queue->reap(false);
-      } else {
-        TRY(finish(flight));
-      }
+      group = std::span(worker.flights)
+                  .subspan(turn % 2 * kGroup, std::min(group_, queries_.size() - first));
+      TRY(begin(worker, group, first));
     }
-    if (flying == worker.flights.size() || (!more && flying > 0)) worker.queue->reap(true);
+    for (Flight& flight : reading) {
+      while (flight.reads.pending > 0) worker.queue->reap(true);
+      TRY(finish(flight));
+    }
+    if (group.empty()) return {};
+    reading = group;
+  }
+}
+
+/// The queries from `first` on, as many as there are flights.
+Status GraphSearch::begin(GraphWorker& worker, std::span<Flight> flights, std::size_t first) {
+  const std::span<Walker> walkers = std::span(worker.walkers).first(flights.size());
+  for (Walker& walker : walkers) walker.estimates.clear();
+  for (std::uint32_t source = 0; source < sources_.size(); ++source)
+    gather(walkers, worker.turned, first, source);
+  for (std::size_t i = 0; i < flights.size(); ++i) {
+    choose(walkers[i].estimates);
+    flights[i].query = first + i;
+    TRY(fetch(flights[i], walkers[i].estimates));
+    if (!flights[i].reads.requests.empty()) worker.queue->submit(flights[i].reads);
   }
   return {};
 }
 
-Status GraphSearch::begin(GraphWorker& worker, Flight& flight, std::size_t query) {
-  worker.estimates.clear();
-  for (std::uint32_t source = 0; source < sources_.size(); ++source)
-    gather(worker, queries_[query], source, worker.estimates);
-  choose(worker.estimates);
-  flight.query = query;
-  TRY(fetch(flight, worker.estimates));
-  if (!flight.reads.requests.empty()) worker.queue->submit(flight.reads);
-  return {};
+/// How one graph is searched, whatever the query.
+struct GraphSearch::Plan {
+  std::uint32_t source = 0;
+  double rows = 0;
+  double list = 0;        // to be returned by a walk
+  double returnable = 0;  // rows there are of those that may be returned
+  double size = 0;        // of the walk's list
+
+  [[nodiscard]] double wanted() const { return std::min(list, returnable); }
+  [[nodiscard]] bool scanning_is_less(double of_size) const {
+    return returnable <= walk_comparisons(of_size);
+  }
+};
+
+GraphSearch::Plan GraphSearch::plan(std::uint32_t source_number) const {
+  const GraphSource& source = sources_[source_number];
+  const SegmentGraph& graph = *source.view->graph;
+  Plan plan;
+  plan.source = source_number;
+  plan.rows = graph.rows();
+  plan.list = static_cast<double>(
+      options_.list_size != 0 ? options_.list_size : graph.list_size(options_.k, options_.recall));
+  // Without a filter: about, for dead and zero rows behind the graph are counted, too.
+  plan.returnable =
+      options_.filter
+          ? source.matches
+          : std::max(0.0, plan.rows - source.view->dead - static_cast<double>(graph.zeros.size()));
+  // Of what a walk keeps only a share may be returned: it keeps as much more.
+  plan.size = plan.returnable > 0
+                  ? std::min(std::ceil(plan.list * plan.rows / plan.returnable), plan.rows)
+                  : plan.rows;
+  return plan;
 }
 
-// Walks one graph, or scans the codes of what passes the filter when that is less work, or when the
-// walk was led away from it.
-void GraphSearch::gather(GraphWorker& worker, const float* query, std::uint32_t source_number,
-                         std::vector<Estimate>& out) const {
+// Walks one graph, or scans the codes of what passes the filter when that is less work.
+void GraphSearch::gather(std::span<Walker> walkers, std::vector<float>& turned, std::size_t first,
+                         std::uint32_t source_number) const {
   const GraphSource& source = sources_[source_number];
   const SegmentGraph& graph = *source.view->graph;
   if (graph.entry == Graph::kNone || (options_.filter && source.matches == 0)) return;
-  QueryCode& code = worker.code_for(graph.codes.layout());
-  worker.turned.resize(shape_.dimensions);
-  graph.frame.turn({query, shape_.dimensions}, true, worker.turned);
-  code.set(worker.turned);
+  turned.resize(walkers.size() * shape_.dimensions);
+  graph.frame.turn(queries_.subspan(first, walkers.size()), true, turned);
+  for (std::size_t i = 0; i < walkers.size(); ++i) {
+    walkers[i]
+        .code_for(graph.codes.layout())
+        .set(std::span(turned).subspan(i * shape_.dimensions, shape_.dimensions));
+  }
+  const Plan plan = this->plan(source_number);
+  const bool walks = !plan.scanning_is_less(plan.size);
+  if (walks) {
+    for (Walker& walker : walkers)
+      walker.walk.begin(graph.graph, graph.codes, *walker.code, graph.entry,
+                        static_cast<std::size_t>(plan.size));
+    for (bool more = true; more;) {
+      more = false;
+      for (Walker& walker : walkers) more = walker.walk.step() || more;
+    }
+  }
+  for (Walker& walker : walkers) collect(walker, plan, walks);
+}
+
+// Takes what the walk found. Where that is too little, as it was led away, the walk is made again
+// with a longer list, and in the end the codes are scanned.
+void GraphSearch::collect(Walker& walker, const Plan& plan, bool walked) const {
+  const GraphSource& source = sources_[plan.source];
+  const SegmentGraph& graph = *source.view->graph;
+  const QueryCode& code = *walker.code;
+  std::vector<Estimate>& out = walker.estimates;
   const bool squared = shape_.metric == Metric::l2;
   const float factor = squared ? 2.0F : 1.0F;
   const float offset = squared ? -code.squared_length() : 1.0F - code.squared_length() / 2;
@@ -240,33 +300,29 @@ void GraphSearch::gather(GraphWorker& worker, const float* query, std::uint32_t 
     if (!row) return;
     const QueryCode::Estimate e = code.refine(graph.codes.record(node));
     out.push_back(
-        {factor * e.nearness + offset, doubt * factor * e.error, false, source_number, node, *row});
+        {factor * e.nearness + offset, doubt * factor * e.error, false, plan.source, node, *row});
   };
 
-  const double rows = graph.rows();
-  const auto list = static_cast<double>(
-      options_.list_size != 0 ? options_.list_size : graph.list_size(options_.k, options_.recall));
-  // Of what a walk keeps only a share may be returned: it keeps as much more.
-  // Without a filter: about, for dead and zero rows behind the graph are counted, too.
-  const double returnable =
-      options_.filter
-          ? source.matches
-          : std::max(0.0, rows - source.view->dead - static_cast<double>(graph.zeros.size()));
-  const double wanted = std::min(list, returnable);
-  const auto scanning_is_less = [&](double size) { return returnable <= walk_comparisons(size); };
-  double size = returnable > 0 ? list * rows / returnable : rows;
   const std::size_t before = out.size();
+  double size = plan.size;
   bool found = false;
-  for (int round = 0; !found && !scanning_is_less(size) && round < kRoundsMax; ++round) {
-    out.resize(before);
-    size = std::min(std::ceil(size), rows);
-    worker.walk.run(graph.graph, graph.codes, code, graph.entry, static_cast<std::size_t>(size));
-    for (const Candidate& candidate : worker.walk.found()) consider(candidate.row);
+  for (int round = 0; walked && !found && round < kRoundsMax; ++round) {
+    if (round > 0) {
+      if (plan.scanning_is_less(size)) break;
+      out.resize(before);
+      size = std::min(std::ceil(size), plan.rows);
+      walker.walk.run(graph.graph, graph.codes, code, graph.entry, static_cast<std::size_t>(size));
+    }
+    const auto near = walker.walk.found();
+    for (std::size_t i = 0; i < near.size(); ++i) {
+      if (i + kAhead < near.size()) graph.codes.prefetch_refinement(near[i + kAhead].row);
+      consider(near[i].row);
+    }
     // Where most of what lies near must not be returned, the share is smaller there than it is on
     // the whole.
     const auto count = static_cast<double>(out.size() - before);
-    found = count >= kFoundShare * wanted || size >= rows;
-    size *= std::clamp(wanted / std::max(count, 1.0), 1.5, kWiderMax);
+    found = count >= kFoundShare * plan.wanted() || size >= plan.rows;
+    size *= std::clamp(plan.wanted() / std::max(count, 1.0), 1.5, kWiderMax);
   }
   if (found) return;
   out.resize(before);
@@ -407,7 +463,6 @@ Status GraphSearch::finish(Flight& flight) {
   }
   if (shape_.metric == Metric::cosine) offer_zeros(top);
   flight.blocks.clear();
-  flight.flying = false;
   // What a search of many hits took is not kept.
   if (flight.buffer.size() > kBufferKeptMax) flight.buffer = {};
   return {};

@@ -68,14 +68,18 @@ class GraphSearch {
     std::uint32_t row = 0;   // it, or one of equal bytes, that may be returned
   };
   struct Flight;
+  struct Walker;
+  struct Plan;
   class Landing;
   friend class GraphWorker;
 
   void mark();
   Status work(GraphWorker& worker);
-  Status begin(GraphWorker& worker, Flight& flight, std::size_t query);
-  void gather(GraphWorker& worker, const float* query, std::uint32_t source,
-              std::vector<Estimate>& out) const;
+  Status begin(GraphWorker& worker, std::span<Flight> flights, std::size_t first);
+  [[nodiscard]] Plan plan(std::uint32_t source) const;
+  void gather(std::span<Walker> walkers, std::vector<float>& turned, std::size_t first,
+              std::uint32_t source) const;
+  void collect(Walker& walker, const Plan& plan, bool walked) const;
   void choose(std::vector<Estimate>& estimates) const;
   Status fetch(Flight& flight, std::span<const Estimate> chosen);
   Status finish(Flight& flight);
@@ -92,6 +96,7 @@ class GraphSearch {
   std::vector<GraphSource> sources_;
   GraphWorkers& workers_;
   std::span<const float* const> queries_;
+  std::size_t group_ = 1;  // queries a thread takes at a time
   std::atomic<std::size_t> next_{0};
   std::atomic<bool> failed_{false};
   ReadCounters* counters_ = nullptr;

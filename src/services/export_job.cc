@@ -35,11 +35,11 @@ class Export {
         counters_(counters),
         failures_(failures) {}
 
-  Status run(const std::string& path) {
+  Status run(const std::string& path, const std::string& own_name) {
     ASSIGN_OR_RETURN(const IndexInfo index, active_index());
     ASSIGN_OR_RETURN(const auto counts, ports_.metadata.counts(ctx_, collection_.id));
     counters_.found = counts.ready;
-    ASSIGN_OR_RETURN(TarWriter tar, TarWriter::create(path));
+    ASSIGN_OR_RETURN(TarWriter tar, TarWriter::create(path, own_name));
     TRY(add(tar, std::string(wire::kManifestName),
             wire::export_manifest(collection_, index, counts.ready, now_)));
     ImageId after = 0;
@@ -109,9 +109,8 @@ class Export {
       fail(row, stored.ok() ? changed() : stored.error());
       return {};
     }
-    const Status added =
-        tar.add(wire::exported_file_name(row), stored->file,
-                static_cast<std::uint64_t>(stored->size_bytes), row.mtime_ns / kNsPerS);
+    Status added = tar.add(wire::exported_file_name(row), stored->file,
+                           static_cast<std::uint64_t>(stored->size_bytes), row.mtime_ns / kNsPerS);
     if (added.ok()) {
       ++counters_.ready;
     } else if (added.error().code == ErrorCode::unreadable_media) {
@@ -148,14 +147,15 @@ class Export {
 }  // namespace
 
 Status run_export(const Context& ctx, const Ports& ports, const Collection& collection,
-                  const std::string& path, bool with_pictures, IngestCounters& counters,
-                  FailureLog& failures) {
+                  const Job& job, IngestCounters& counters, FailureLog& failures) {
+  const std::string& path = job.root;
   struct stat st{};
   if (::lstat(path.c_str(), &st) == 0) {
     return Error(ErrorCode::already_exists, path + " exists already",
                  "Choose another name, or move it away.");
   }
-  return Export(ctx, ports, collection, with_pictures, counters, failures).run(path);
+  return Export(ctx, ports, collection, job.kind == JobKind::export_archive, counters, failures)
+      .run(path, collection.uuid + "-" + std::to_string(job.id));
 }
 
 }  // namespace similis

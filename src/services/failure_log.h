@@ -16,7 +16,7 @@ namespace similis {
 class FailureLog {
  public:
   /// Of more, only the job's counter tells.
-  static constexpr std::size_t kFailuresMax = 10'000;
+  static constexpr std::size_t kFailuresMax = 1000;
 
   /// `name` of a file that has no row.
   void add(std::string name, const Error& error) {

@@ -1,30 +1,33 @@
 #include "services/import_job.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
 #include <utility>
 
 #include "archive/unpacker.h"
+#include "core/sha256.h"
 #include "services/index_targets.h"
 #include "services/ingest_pipeline.h"
+#include "services/inside_root.h"
 #include "services/library_service.h"
 #include "vision/sniff.h"
 #include "wire/export_format.h"
+#include "wire/text.h"
 
 namespace similis {
 
 namespace {
 
-/// Pictures taken out of the archive and not yet stored: more wait.
+/// Pictures taken out of the archive and not yet stored, with what is kept of each besides: more
+/// wait.
 constexpr std::size_t kBytesUnderWayMax = 64 << 20;
+constexpr std::size_t kBytesBesides = 2048;
 constexpr std::size_t kNameBytesMax = 255;
-constexpr std::size_t kTagBytesMax = 100;
-constexpr std::size_t kTagsMax = 100;
 constexpr std::size_t kEqualRowsMax = 64;
 
 std::string_view last_component(std::string_view path) {
@@ -32,19 +35,29 @@ std::string_view last_component(std::string_view path) {
   return slash == std::string_view::npos ? path : path.substr(slash + 1);
 }
 
-/// "cats/siamese" of "./cats/siamese/1.jpg"; "" at the top. Of a long path its end.
+/// "cats/siamese" of "./cats/siamese/1.jpg"; "" at the top. Of a long path its end, as text.
 std::string folder_tag(std::string_view path) {
   while (path.starts_with("./") || path.starts_with('/'))
     path.remove_prefix(path[0] == '/' ? 1 : 2);
   const std::size_t slash = path.rfind('/');
   if (slash == std::string_view::npos) return "";
-  std::string_view folder = path.substr(0, slash);
+  const std::string text = wire::display_text(path.substr(0, slash));
+  std::string_view folder = text;
   while (folder.size() > kTagBytesMax) {
     const std::size_t next = folder.find('/');
     if (next == std::string_view::npos) return "";
     folder.remove_prefix(next + 1);
   }
   return std::string(folder);
+}
+
+/// Of a time that nobody knows or can mean: now.
+std::int64_t time_ns(std::optional<std::int64_t> unix_s) {
+  constexpr std::int64_t kNs = 1'000'000'000;
+  if (unix_s && *unix_s <= std::numeric_limits<std::int64_t>::max() / kNs) return *unix_s * kNs;
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 /// What a file manager hides, or an archiver of another system put beside the pictures.
@@ -79,12 +92,13 @@ class Import {
     const ArchiveVisitor visitor{
         [this](std::string_view name, std::optional<std::uint64_t>) { return wants(name); },
         [this](ArchiveMember member) { return take(std::move(member)); }};
-    const Status read = ports_.unpacker.unpack(
+    Status read = ports_.unpacker.unpack(
         ctx_, archive, static_cast<std::uint64_t>(ports_.limits.file_bytes_max), visitor);
     counters_.scanning = false;
     // What was taken out before the archive broke is kept.
     TRY(pipeline_.drain(ctx_));
     TRY(add_waiting_tags());
+    if (read.ok()) miss_members();
     return read;
   }
 
@@ -97,8 +111,9 @@ class Import {
       if (wire::is_rows_name(name)) return true;
       const auto row = part_.find(std::string(name));
       if (row == part_.end()) return false;  // embeddings, or nothing an export holds
-      ++counters_.found;
       if (!row->second.is_here) return true;
+      part_.erase(row);
+      ++counters_.found;
       ++counters_.unchanged;
       return false;
     }
@@ -111,6 +126,7 @@ class Import {
   Status take(ArchiveMember member) {
     if (!is_export_ && member.name == wire::kManifestName && !pushed_) {
       if (member.error) return *std::move(member.error);
+      if (member.bytes.size() > wire::kManifestBytesMax) return not_an_export();
       TRY(wire::check_export_manifest(text_of(member)));
       is_export_ = true;
       return {};
@@ -118,11 +134,21 @@ class Import {
     if (is_export_ && wire::is_rows_name(member.name)) return take_rows(member);
     IngestSource source;
     if (is_export_) {
-      const Row& row = part_.at(member.name);
-      source.name = row.name;
-      source.tags = row.tags;
+      auto row = part_.extract(member.name).mapped();
+      ++counters_.found;
+      source.name = std::move(row.name);
+      source.tags = std::move(row.tags);
+      if (!member.error) {
+        ASSIGN_OR_RETURN(const ContentHash hash, sha256(member.bytes));
+        if (hash != row.content_hash) {
+          member.error = Error(ErrorCode::unreadable_media,
+                               "its bytes are not those that its row in the export tells of",
+                               "Export the collection again.");
+        }
+      }
     } else {
-      if (!member.error && is_no_picture(member)) {
+      const bool has_type = !member.error || member.error->code == ErrorCode::too_large;
+      if (has_type && is_no_picture(member)) {
         ++counters_.skipped;
         return {};
       }
@@ -142,7 +168,7 @@ class Import {
       return {};
     }
     source.size_bytes = static_cast<std::int64_t>(member.bytes.size());
-    source.mtime_ns = member.modified_at_s.value_or(0) * 1'000'000'000;
+    source.mtime_ns = time_ns(member.modified_at_s);
     source.bytes = std::make_shared<const std::vector<std::byte>>(std::move(member.bytes));
     return push(std::move(source), std::move(member.name));
   }
@@ -150,7 +176,7 @@ class Import {
   /// Waits until there is room for it.
   Status push(IngestSource source, std::string path) {
     pushed_ = true;
-    const std::size_t bytes = source.bytes->size();
+    const std::size_t bytes = source.bytes->size() + kBytesBesides;
     {
       std::unique_lock lock(mutex_);
       while (bytes_under_way_ > 0 && bytes_under_way_ + bytes > kBytesUnderWayMax) {
@@ -169,7 +195,7 @@ class Import {
   /// From any thread.
   void settle(const IngestSource& source, const IngestOutcome& outcome) {
     std::lock_guard lock(mutex_);
-    bytes_under_way_ -= static_cast<std::size_t>(source.size_bytes);
+    bytes_under_way_ -= static_cast<std::size_t>(source.size_bytes) + kBytesBesides;
     room_.notify_all();
     const auto path = paths_.extract(source.ticket);
     if (outcome.kind == IngestOutcome::Kind::failed) {
@@ -182,9 +208,10 @@ class Import {
   /// The next part of an export. Its pictures follow.
   Status take_rows(const ArchiveMember& member) {
     if (member.error) return *member.error;
+    if (member.bytes.size() > wire::kRowsBytesMax) return not_an_export();
+    miss_members();
     auto rows = wire::read_export_rows(text_of(member));
     if (!rows.ok()) return rows.error().with_context(member.name);
-    part_.clear();
     for (wire::ExportedRow& row : *rows) {
       TRY(ctx_.check());
       std::erase_if(row.tags, [](const std::string& tag) {
@@ -197,7 +224,8 @@ class Import {
                                             ctx_, collection_.id, row.content_hash, kEqualRowsMax));
       for (const ImageRow& same : here) TRY(add_tags(same.id, row.tags));
       if (!row.file.empty()) {
-        part_[row.file] = {std::move(row.name), std::move(row.tags), !here.empty()};
+        part_[row.file] = {std::move(row.name), std::move(row.tags), row.content_hash,
+                           !here.empty()};
         continue;
       }
       ++counters_.found;
@@ -212,6 +240,21 @@ class Import {
                                     "Index its folder first, or export with the pictures."));
     }
     return {};
+  }
+
+  /// Members that the rows told of and that did not come.
+  void miss_members() {
+    for (const auto& [file, row] : part_) {
+      ++counters_.found;
+      if (row.is_here) {
+        ++counters_.unchanged;
+        continue;
+      }
+      ++counters_.failed;
+      failures_.add(file, Error(ErrorCode::not_found, "the archive does not hold it",
+                                "Export the collection again."));
+    }
+    part_.clear();
   }
 
   [[nodiscard]] std::size_t tags_waiting() const {
@@ -231,16 +274,9 @@ class Import {
 
   Status add_tags(ImageId id, const std::vector<std::string>& tags) {
     if (tags.empty()) return {};
-    auto row = ports_.metadata.get_image(ctx_, collection_.id, id);
-    if (!row.ok() && row.error().code == ErrorCode::not_found) return {};  // it has gone since
-    if (!row.ok()) return std::move(row).error();
-    std::vector<std::string> all;
-    std::set_union(row->tags.begin(), row->tags.end(), tags.begin(), tags.end(),
-                   std::back_inserter(all));
-    if (all.size() > kTagsMax) all.resize(kTagsMax);
-    if (all == row->tags) return {};
-    auto set = library_.set_tags(ctx_, collection_.name, id, std::move(all));
-    if (!set.ok() && set.error().code != ErrorCode::not_found) return std::move(set).error();
+    auto row = library_.add_tags(ctx_, collection_.name, id, tags);
+    // The picture may have gone since.
+    if (!row.ok() && row.error().code != ErrorCode::not_found) return std::move(row).error();
     return {};
   }
 
@@ -254,9 +290,16 @@ class Import {
            SniffKind::other;
   }
 
+  static Error not_an_export() {
+    return {ErrorCode::corruption,
+            "the archive says that it is an exported collection, and is none",
+            "Export the collection again, or take similis.json out of the archive."};
+  }
+
   struct Row {
     std::string name;
     std::vector<std::string> tags;
+    ContentHash content_hash{};
     bool is_here = false;  // the collection has a picture of the same bytes
   };
 
@@ -283,9 +326,9 @@ class Import {
 
 Status run_import(const Context& ctx, const Ports& ports, const Collection& collection,
                   const std::string& path, IngestCounters& counters, FailureLog& failures) {
-  ASSIGN_OR_RETURN(const File archive, File::open(path, O_RDONLY));
+  ASSIGN_OR_RETURN(const OpenedFile archive, open_at(path));
   ASSIGN_OR_RETURN(auto targets, ensure_indexes(ctx, ports, collection.id, ""));
-  return Import(ctx, ports, collection, std::move(targets), counters, failures).run(archive);
+  return Import(ctx, ports, collection, std::move(targets), counters, failures).run(archive.file);
 }
 
 }  // namespace similis

@@ -22,4 +22,7 @@ struct OpenedFile {
 /// not_found when it is not there, or is none (any more); else as File::open.
 Result<OpenedFile> open_inside(const std::string& path, const std::string& root);
 
+/// The same of a file that really lies at `path` (absolute, without links): nothing is followed.
+Result<OpenedFile> open_at(const std::string& path);
+
 }  // namespace similis

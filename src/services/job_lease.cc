@@ -56,9 +56,20 @@ Status JobLease::finish(JobState state, const std::optional<Error>& error) {
     thread_.join();
   }
   auto status = report(state, error);
-  // Whoever has it now answers for it.
-  if (!status.ok() && status.error().code == ErrorCode::conflict) return {};
+  // Whoever has it now answers for it; it may be gone with its collection.
+  if (!status.ok() &&
+      (status.error().code == ErrorCode::conflict || status.error().code == ErrorCode::not_found)) {
+    return {};
+  }
   return status;
+}
+
+JobCounters JobLease::counters() const {
+  const JobCounters now = counters_.snapshot();
+  // An export begins anew; all other work finds what was done before.
+  const bool begins_anew =
+      claimed_.kind == JobKind::export_archive || claimed_.kind == JobKind::export_tables;
+  return begins_anew ? now : merge(claimed_.counters, now);
 }
 
 JobCounters JobLease::merge(const JobCounters& before, const JobCounters& now) {
@@ -83,8 +94,7 @@ void JobLease::loop(const std::stop_token& stop) {
     }
     if (stop.stop_requested()) return;
     const auto now = Context::Clock::now();
-    const bool due = now - written_at_ >= lease_third ||
-                     merge(claimed_.counters, counters_.snapshot()) != written_;
+    const bool due = now - written_at_ >= lease_third || counters() != written_;
     // A poke says that the row has changed, not that there is something to write.
     const auto status = due && !was_poked ? report(JobState::running, std::nullopt) : look();
     if (status.ok()) continue;
@@ -101,7 +111,7 @@ Status JobLease::report(JobState state, const std::optional<Error>& error) {
   update.state = state;
   // In this order: whoever takes the asking up has stopped following before.
   const bool asked_again = asked_again_;
-  update.counters = merge(claimed_.counters, counters_.snapshot());
+  update.counters = counters();
   if (asked_again || state != JobState::running) update.counters.following = false;
   update.known_version = job().version;
   update.worked_s =

@@ -55,6 +55,7 @@ class JobLease {
   static JobCounters merge(const JobCounters& before, const JobCounters& now);
 
  private:
+  [[nodiscard]] JobCounters counters() const;
   void loop(const std::stop_token& stop);
   Status report(JobState state, const std::optional<Error>& error);
   Status look();

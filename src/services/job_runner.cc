@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <new>
 
 #include "base/log.h"
 #include "services/build_job.h"
@@ -19,6 +20,8 @@ namespace similis {
 namespace {
 
 constexpr std::chrono::seconds kQueueLook{1};
+/// Jobs whose failures are remembered in words.
+constexpr std::size_t kFailureLogsKept = 16;
 
 UnixSeconds unix_now_s() {
   return std::chrono::duration_cast<std::chrono::seconds>(
@@ -174,7 +177,12 @@ void JobRunner::execute(const Job& claimed, const std::stop_token& stop) {
   Status status;
   {
     const std::stop_callback end(stop, [&] { work->lease.stop(); });
-    status = work_on(*work);
+    try {
+      status = work_on(*work);
+    } catch (const std::bad_alloc&) {
+      status = Error(ErrorCode::resource_exhausted, "there was not enough memory for the job",
+                     "Free some, or lower memory.max, and start it again.");
+    }
   }
   if (status.ok() && work->build && work->lease.job().options.watch) {
     follow(std::move(work));
@@ -234,12 +242,13 @@ Status JobRunner::move_archive(Work& work) {
   {
     std::lock_guard lock(mutex_);
     failures_[job.id] = failures;
+    // Ids count up: the oldest go.
+    while (failures_.size() > kFailureLogsKept) failures_.erase(failures_.begin());
   }
   if (job.kind == JobKind::import_archive) {
     return run_import(ctx, ports_, collection, job.root, work.counters, *failures);
   }
-  return run_export(ctx, ports_, collection, job.root, job.kind == JobKind::export_archive,
-                    work.counters, *failures);
+  return run_export(ctx, ports_, collection, job, work.counters, *failures);
 }
 
 /// Follows the folder, and looks through it again whenever that is asked for.
@@ -318,8 +327,11 @@ void JobRunner::finish(Work& work, const Status& status) {
     leases_.erase(job.id);
     if (!stop.stop_requested()) unwritten_.erase(job.id);
   }
-  if (job.kind == JobKind::import_archive && is_finished(work.lease.job().state)) {
-    drop_kept_archive(ports_, job.root);
+  if (job.kind == JobKind::import_archive) {
+    std::lock_guard lock(kept_archives_);
+    if (const Status dropped = drop_kept_archive(ports_, job.root); !dropped.ok()) {
+      log(LogLevel::warning, "an imported archive is kept for now: " + dropped.error().message);
+    }
   }
   note_change();
 }

@@ -45,6 +45,10 @@ class JobRunner {
   /// What failed so far in an import or export that this process works or worked on; null for any
   /// other job.
   [[nodiscard]] std::shared_ptr<const FailureLog> failures(JobId id) const;
+  /// While it is held no archive that was sent is dropped: between keeping one and making its job.
+  [[nodiscard]] std::unique_lock<std::mutex> hold_kept_archives() {
+    return std::unique_lock(kept_archives_);
+  }
   /// What a verify job of this process found.
   [[nodiscard]] std::optional<std::vector<std::string>> findings(JobId id) const;
 
@@ -81,6 +85,8 @@ class JobRunner {
   std::map<JobId, Job> unwritten_;
   std::map<JobId, std::vector<std::string>> findings_;
   std::map<JobId, std::shared_ptr<FailureLog>> failures_;
+
+  std::mutex kept_archives_;
 
   struct Follower {
     std::jthread thread;

@@ -1,7 +1,6 @@
 #include "services/job_service.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "base/file.h"
 #include "services/folder_walk.h"
 #include "services/index_targets.h"
+#include "services/inside_root.h"
 #include "services/job_runner.h"
 #include "services/recovery.h"
 
@@ -80,21 +80,19 @@ Result<Collection> collection_to_fill(const Context& ctx, const Ports& ports,
 /// unsupported_media when the first bytes are no archive's.
 Status check_archive(std::span<const std::byte> head, const std::string& name) {
   if (!archive_type(head).empty()) return {};
+  if (!head.empty() && head.front() == std::byte{'{'}) {
+    return Error(ErrorCode::unsupported_media, name + " looks like JSON, and is not sent as it",
+                 "Send JSON with `Content-Type: application/json`, and an archive as it is.");
+  }
   return Error(ErrorCode::unsupported_media, name + " is no archive that can be read",
                "Give a zip or tar file (also compressed by gzip, bzip2, xz or zstd).");
 }
 
 Status check_archive_file(const std::string& path) {
-  ASSIGN_OR_RETURN(const File file, File::open(path, O_RDONLY | O_NONBLOCK));
-  struct stat st{};
-  if (::fstat(file.fd(), &st) != 0) return errno_error(errno, "read", path);
-  if (!S_ISREG(st.st_mode)) {
-    return Error(ErrorCode::invalid_argument, path + " is not a file",
-                 "Give the archive's own path.");
-  }
+  ASSIGN_OR_RETURN(const OpenedFile opened, open_at(path));
   std::vector<std::byte> head(
-      std::min<std::size_t>(static_cast<std::size_t>(st.st_size), kArchiveHeadBytes));
-  TRY(pread_exact(file.fd(), head, 0, path));
+      std::min<std::size_t>(static_cast<std::size_t>(opened.size_bytes), kArchiveHeadBytes));
+  TRY(pread_exact(opened.file.fd(), head, 0, path));
   return check_archive(head, path);
 }
 
@@ -211,7 +209,10 @@ Result<StartedJob> JobService::start_import(const Context& ctx, std::string_view
   TRY(check_archive(std::span(head).first(size), "what was sent"));
   ASSIGN_OR_RETURN(const Collection found,
                    collection_to_fill(ctx, impl_->ports, collection, model));
-  ASSIGN_OR_RETURN(const std::string path, keep_archive(ctx, impl_->ports, found.id, read));
+  ASSIGN_OR_RETURN(ReceivedArchive received, ReceivedArchive::receive(ctx, impl_->ports, read));
+  // A job on the same bytes that ends now must not take them away from this one.
+  const auto lock = impl_->runner.hold_kept_archives();
+  ASSIGN_OR_RETURN(const std::string path, received.keep(found.id));
   return impl_->start(ctx, JobKind::import_archive, found.id, path, {});
 }
 

@@ -24,47 +24,32 @@ namespace {
 
 constexpr std::size_t kCopyBytes = 1 << 20;
 
-/// A file that goes with the object unless it was given its name.
-class Incoming {
- public:
-  static Result<Incoming> make(const fs::path& folder) {
-    TRY(make_directories(folder));
-    Incoming out;
-    out.path_ = (folder / "incoming-XXXXXX").native();
-    out.file_.reset(::mkostemp(out.path_.data(), O_CLOEXEC));
-    if (out.file_.is_open()) return out;
-    const int errnum = errno;
-    out.path_.clear();
-    return errno_error(errnum, "make a file in", folder.native());
-  }
-  Incoming(Incoming&& other) noexcept
-      : path_(std::exchange(other.path_, "")), file_(std::move(other.file_)) {}
-  Incoming& operator=(Incoming&&) = delete;
-  ~Incoming() {
-    if (!path_.empty()) ::unlink(path_.c_str());
-  }
-
-  [[nodiscard]] int fd() const { return file_.fd(); }
-  [[nodiscard]] const std::string& path() const { return path_; }
-  Status publish(const fs::path& as) {
-    TRY(sync_data(file_.fd(), path_));
-    if (::rename(path_.c_str(), as.c_str()) != 0) return errno_error(errno, "name", as.native());
-    path_.clear();
-    return sync_directory(as.parent_path());
-  }
-
- private:
-  Incoming() = default;
-  std::string path_;
-  File file_;
-};
+/// The archives that unfinished jobs are about.
+Result<std::unordered_set<std::string>> wanted_archives(const Context& ctx, const Ports& ports) {
+  ASSIGN_OR_RETURN(const auto jobs, ports.metadata.unfinished_jobs(ctx, 0));
+  std::unordered_set<std::string> wanted;
+  for (const Job& job : jobs) wanted.insert(job.root);
+  return wanted;
+}
 
 }  // namespace
 
-Result<std::string> keep_archive(const Context& ctx, const Ports& ports, CollectionId collection,
-                                 const ReadPart& read) {
+ReceivedArchive::ReceivedArchive(ReceivedArchive&& other) noexcept
+    : path_(std::exchange(other.path_, "")), file_(std::move(other.file_)), hash_(other.hash_) {}
+
+ReceivedArchive::~ReceivedArchive() {
+  if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+Result<ReceivedArchive> ReceivedArchive::receive(const Context& ctx, const Ports& ports,
+                                                 const ReadPart& read) {
   const fs::path folder = ports.limits.imports_dir;
-  ASSIGN_OR_RETURN(Incoming incoming, Incoming::make(folder));
+  TRY(make_directories(folder));
+  ReceivedArchive out;
+  std::string path = (folder / "incoming-XXXXXX").native();
+  out.file_.reset(::mkostemp(path.data(), O_CLOEXEC));
+  if (!out.file_.is_open()) return errno_error(errno, "make a file in", folder.native());
+  out.path_ = std::move(path);
   Sha256 hash;
   std::vector<std::byte> buffer(kCopyBytes);
   for (std::uint64_t at = 0;;) {
@@ -73,25 +58,40 @@ Result<std::string> keep_archive(const Context& ctx, const Ports& ports, Collect
     if (size == 0) break;
     const auto part = std::span(buffer).first(size);
     hash.update(part);
-    TRY(pwrite_all(incoming.fd(), part, at, incoming.path()));
+    TRY(pwrite_all(out.file_.fd(), part, at, out.path_));
     at += size;
   }
-  ASSIGN_OR_RETURN(const ContentHash sum, hash.finish());
-  const fs::path path = folder / (std::to_string(collection) + "-" + to_hex(sum));
-  TRY(incoming.publish(path));
+  ASSIGN_OR_RETURN(out.hash_, hash.finish());
+  TRY(sync_data(out.file_.fd(), out.path_));
+  return out;
+}
+
+Result<std::string> ReceivedArchive::keep(CollectionId collection) {
+  const fs::path path =
+      fs::path(path_).parent_path() / (std::to_string(collection) + "-" + to_hex(hash_));
+  // The same bytes that lie there already may be being read.
+  if (::access(path.c_str(), F_OK) == 0) return path.native();
+  if (::rename(path_.c_str(), path.c_str()) != 0) {
+    return errno_error(errno, "name", path.native());
+  }
+  path_.clear();
+  TRY(sync_directory(path.parent_path()));
   return path.native();
 }
 
-void drop_kept_archive(const Ports& ports, const std::string& path) {
-  if (ports.limits.imports_dir.empty()) return;
-  if (fs::path(path).parent_path() == fs::path(ports.limits.imports_dir)) ::unlink(path.c_str());
+Status drop_kept_archive(const Ports& ports, const std::string& path) {
+  if (ports.limits.imports_dir.empty() ||
+      fs::path(path).parent_path() != fs::path(ports.limits.imports_dir)) {
+    return {};
+  }
+  ASSIGN_OR_RETURN(const auto wanted, wanted_archives(Context{}, ports));
+  if (!wanted.contains(path)) ::unlink(path.c_str());
+  return {};
 }
 
 Status sweep_kept_archives(const Context& ctx, const Ports& ports) {
   if (ports.limits.imports_dir.empty()) return {};
-  ASSIGN_OR_RETURN(const auto jobs, ports.metadata.unfinished_jobs(ctx, 0));
-  std::unordered_set<std::string> wanted;
-  for (const Job& job : jobs) wanted.insert(job.root);
+  ASSIGN_OR_RETURN(const auto wanted, wanted_archives(ctx, ports));
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto oldest =
       std::chrono::duration_cast<std::chrono::seconds>(now).count() - kOrphanAgeMinS;

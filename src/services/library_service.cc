@@ -1,6 +1,7 @@
 #include "services/library_service.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "base/hex.h"
 #include "base/log.h"
@@ -14,8 +15,6 @@ namespace similis {
 namespace {
 
 constexpr std::size_t kListLimitMax = 1000;
-constexpr std::size_t kTagBytesMax = 100;
-constexpr std::size_t kTagsMax = 100;
 constexpr std::int32_t kPreviewWidthMinPx = 16;
 constexpr std::int32_t kPreviewWidthMaxPx = 4096;
 constexpr char kJpeg[] = "image/jpeg";
@@ -110,6 +109,33 @@ struct LibraryService::Impl {
     }
     return token;
   }
+
+  /// Replaces the tags by what `change` makes of them (sorted, unique).
+  Result<ImageRow> change_tags(
+      const Context& ctx, std::string_view collection, ImageId id,
+      const std::function<std::vector<std::string>(std::vector<std::string>)>& change) {
+    ASSIGN_OR_RETURN(const Collection found, ports.metadata.find_collection(ctx, collection));
+    const PictureLocks locks(id);
+    ASSIGN_OR_RETURN(const ImageRow before, this->row(ctx, found, id));
+    ImageRow row = before;
+    row.tags = change(before.tags);
+    if (row.tags == before.tags) return row;
+    // What filters see comes first, as with vectors: the epoch that follows makes it part of every
+    // answer.
+    const auto token = send_attributes(ctx, found, row);
+    const Status written = token.ok() ? ports.metadata.set_tags(ctx, found.id, id, row.tags, *token)
+                                      : Status(token.error());
+    if (written.ok()) return this->row(ctx, found, id);
+    // What the row says now, also when the caller's time is up; a commit whose answer was lost
+    // holds.
+    const auto now = this->row(Context{}, found, id);
+    if (const auto undone = send_attributes(Context{}, found, now.ok() ? *now : before);
+        !undone.ok()) {
+      log(LogLevel::error, "filters see tags of picture " + std::to_string(id) +
+                               " that its row lacks, until verify: " + undone.error().message);
+    }
+    return written.error();
+  }
 };
 
 LibraryService::LibraryService(const Ports& ports) : impl_(new Impl{ports}) {}
@@ -181,7 +207,6 @@ Result<ImageRow> LibraryService::get_image(const Context& ctx, std::string_view 
 
 Result<ImageRow> LibraryService::set_tags(const Context& ctx, std::string_view collection,
                                           ImageId id, std::vector<std::string> tags) {
-  Ports& ports = impl_->ports;
   for (const std::string& tag : tags) {
     if (tag.empty() || tag.size() > kTagBytesMax) {
       return Error(ErrorCode::invalid_argument, "a tag of " + std::to_string(tag.size()) + " bytes",
@@ -194,25 +219,19 @@ Result<ImageRow> LibraryService::set_tags(const Context& ctx, std::string_view c
   }
   std::sort(tags.begin(), tags.end());
   tags.erase(std::unique(tags.begin(), tags.end()), tags.end());
-  ASSIGN_OR_RETURN(const Collection found, ports.metadata.find_collection(ctx, collection));
-  const PictureLocks locks(id);
-  ASSIGN_OR_RETURN(const ImageRow before, impl_->row(ctx, found, id));
-  ImageRow row = before;
-  row.tags = tags;
-  // What filters see comes first, as with vectors: the epoch that follows makes it part of every
-  // answer.
-  const auto token = impl_->send_attributes(ctx, found, row);
-  const Status written =
-      token.ok() ? ports.metadata.set_tags(ctx, found.id, id, tags, *token) : Status(token.error());
-  if (written.ok()) return impl_->row(ctx, found, id);
-  // What the row says now, also when the caller's time is up; a commit whose answer was lost holds.
-  const auto now = impl_->row(Context{}, found, id);
-  if (const auto undone = impl_->send_attributes(Context{}, found, now.ok() ? *now : before);
-      !undone.ok()) {
-    log(LogLevel::error, "filters see tags of picture " + std::to_string(id) +
-                             " that its row lacks, until verify: " + undone.error().message);
-  }
-  return written.error();
+  return impl_->change_tags(ctx, collection, id,
+                            [&](const std::vector<std::string>&) { return std::move(tags); });
+}
+
+Result<ImageRow> LibraryService::add_tags(const Context& ctx, std::string_view collection,
+                                          ImageId id, std::span<const std::string> tags) {
+  return impl_->change_tags(ctx, collection, id, [&](std::vector<std::string> all) {
+    for (const std::string& tag : tags) {
+      const auto at = std::lower_bound(all.begin(), all.end(), tag);
+      if (all.size() < kTagsMax && (at == all.end() || *at != tag)) all.insert(at, tag);
+    }
+    return all;
+  });
 }
 
 Status LibraryService::remove_image(const Context& ctx, std::string_view collection, ImageId id) {

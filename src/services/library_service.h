@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -66,6 +67,9 @@ class LibraryService {
   Result<ImageRow> get_image(const Context& ctx, std::string_view collection, ImageId id);
   Result<ImageRow> set_tags(const Context& ctx, std::string_view collection, ImageId id,
                             std::vector<std::string> tags);
+  /// Adds those that it does not have, as far as there is room. `tags`: as a picture may have them.
+  Result<ImageRow> add_tags(const Context& ctx, std::string_view collection, ImageId id,
+                            std::span<const std::string> tags);
   /// Also one whose row is damaged. Takes the picture out of the collection; a file in a folder
   /// stays (and comes back with the next scan).
   Status remove_image(const Context& ctx, std::string_view collection, ImageId id);

@@ -13,9 +13,6 @@ namespace similis {
 
 namespace {
 
-constexpr std::size_t kTagBytesMax = 100;
-constexpr std::size_t kTagsMax = 100;
-
 std::int64_t unix_now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
              std::chrono::system_clock::now().time_since_epoch())

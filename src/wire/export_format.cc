@@ -10,6 +10,7 @@ namespace similis::wire {
 namespace {
 
 constexpr std::int64_t kFormat = 1;
+constexpr std::size_t kLineBytesMax = 64 << 10;
 constexpr std::string_view kRowsFolder = "rows/";
 constexpr std::string_view kEmbeddingsFolder = "embeddings/";
 /// NumPy's format wants the data to begin at a multiple of this.
@@ -32,6 +33,11 @@ Error bad_line(std::size_t number, const std::string& why) {
           "Export the collection again."};
 }
 
+bool is_file_name(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." &&
+         name.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
+}
+
 std::optional<std::string> read_bytes(const Json& row, const std::string& name) {
   const auto bytes = row.find(name + "_bytes");
   if (bytes != row.end() && bytes->is_string()) return base64_decode(bytes->get<std::string>());
@@ -50,6 +56,7 @@ Result<ExportedRow> read_row(std::string_view line, std::size_t number) {
       !from_hex(hash->get<std::string>(), row.content_hash)) {
     return bad_line(number, "lacks name or sha256");
   }
+  if (!is_file_name(*name)) return bad_line(number, "has a name that is no file's");
   row.name = *name;
   row.file = read_bytes(json, "file").value_or("");
   if (const auto tags = json.find("tags"); tags != json.end() && tags->is_array()) {
@@ -80,7 +87,10 @@ bool is_embeddings_name(std::string_view name) {
 }
 
 std::string exported_file_name(const ImageRow& row) {
-  if (row.folder == 0) return "pictures/uploads/" + std::to_string(row.id) + "/" + row.name;
+  if (row.folder == 0) {
+    const std::string name(is_file_name(row.name) ? std::string_view(row.name) : "picture");
+    return "uploads/" + std::to_string(row.id) + "/" + name;
+  }
   return "pictures" + row.folder_path + (row.folder_path.ends_with('/') ? "" : "/") + row.name;
 }
 
@@ -155,6 +165,9 @@ Result<std::vector<ExportedRow>> read_export_rows(std::string_view lines) {
     const std::string_view line = lines.substr(0, end);
     lines.remove_prefix(end == std::string_view::npos ? lines.size() : end + 1);
     if (line.empty()) continue;
+    if (rows.size() == kRowsPerPart || line.size() > kLineBytesMax) {
+      return bad_line(number, "is one too many, or too long");
+    }
     ASSIGN_OR_RETURN(ExportedRow row, read_row(line, number));
     rows.push_back(std::move(row));
   }

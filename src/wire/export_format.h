@@ -20,7 +20,7 @@ namespace similis::wire {
 ///   embeddings/000001.npy       their embeddings, float32 [rows, dimensions], L2-normalised, in
 ///   the
 ///                               order of the lines
-///   pictures/...                their files, named in the lines
+///   pictures/... uploads/...    their files, named in the lines
 ///   rows/000002.jsonl ...
 inline constexpr std::size_t kRowsPerPart = 1000;
 inline constexpr std::string_view kManifestName = "similis.json";
@@ -31,8 +31,11 @@ std::string embeddings_name(std::size_t part);
 bool is_rows_name(std::string_view name);
 bool is_embeddings_name(std::string_view name);
 
+inline constexpr std::size_t kManifestBytesMax = 64 << 10;
+inline constexpr std::size_t kRowsBytesMax = 16 << 20;  // of a part
+
 /// Where a row's file lies in the archive: "pictures/home/me/cat.jpg" for /home/me/cat.jpg,
-/// "pictures/uploads/412/cat.jpg" for an upload. Bytes.
+/// "uploads/412/cat.jpg" for an upload. Bytes.
 std::string exported_file_name(const ImageRow& row);
 
 std::string export_manifest(const Collection& collection, const IndexInfo& index,
@@ -46,11 +49,12 @@ std::string export_row_line(const ImageRow& row, bool has_file);
 /// What an import makes use of.
 struct ExportedRow {
   std::string file;  // its member's name, bytes; "" without one
-  std::string name;  // bytes
+  std::string name;  // bytes, without folders
   ContentHash content_hash{};
   std::vector<std::string> tags;
 };
-/// The lines of one part; corruption names the line that is not one.
+/// The lines of one part; corruption names the line that is not one, or says that there are more
+/// than a part may have.
 Result<std::vector<ExportedRow>> read_export_rows(std::string_view lines);
 
 /// The header of a NumPy file (format 1.0) of little-endian float32 [rows, columns] in C order.

@@ -1,13 +1,14 @@
 """Collections written to an archive, and archives taken in: from the command line, with and without a server."""
 
 import ast
+import contextlib
 import json
 import os
 import shutil
 import signal
+import sqlite3
 import struct
 import tarfile
-import time
 import unittest
 import urllib.error
 import urllib.request
@@ -142,15 +143,21 @@ class Archives(Similis):
         self.assertEqual((self.root / "there.tar").read_text(), "mine")
 
     def test_an_import_that_is_killed_goes_on_with_the_same_command(self):
-        files = self.make_pictures(60)
+        files = self.make_pictures(150)
         archive = self.zip("set.zip", {file.name: file for file in files})
-        for _ in range(4):
+
+        def ready():
+            # Read beside the process that works: its database is in WAL mode.
+            with contextlib.closing(sqlite3.connect(f"file:{self.data}/similis.db?mode=ro", uri=True)) as rows:
+                return rows.execute("SELECT count(*) FROM image").fetchone()[0]
+        for least in (1, 40, 80):
             process = self.start("import", archive)
-            time.sleep(0.5)
+            self.until(lambda: (self.data / "similis.db").exists() and ready() >= least)
             self.stop(process, signal.SIGKILL)
+            self.assertLess(ready(), 150)
         job = self.last("import", archive)
         self.assertEqual(job["state"], "done")
-        self.assertEqual(self.ask("status")["collections"][0]["counts"]["ready"], 60)
+        self.assertEqual(self.ask("status")["collections"][0]["counts"]["ready"], 150)
         self.assertEqual(self.ask("status")["collections"][0]["counts"].get("pending", 0), 0)
 
     def test_an_export_replaces_nothing_and_leaves_no_part(self):

@@ -13,7 +13,7 @@ class ArchiveApiTest : public ApiTest {
   std::string tar_of(const std::string& name, const std::string& bytes) {
     const auto at = dir_ / "set.tar";
     std::filesystem::remove(at);
-    auto tar = TarWriter::create(at);
+    auto tar = TarWriter::create(at, "test");
     EXPECT_THAT(tar, IsOk());
     if (!tar.ok()) return "";
     EXPECT_THAT(tar->add(name, std::as_bytes(std::span(bytes)), 0), IsOk());
@@ -84,7 +84,7 @@ TEST_F(ArchiveApiTest, OnlyTheOwnerSaysWhereAnExportIsWritten) {
 TEST_F(ArchiveApiTest, FailuresOfAnImportAreListedPageByPage) {
   const auto at = dir_ / "bad.tar";
   {
-    auto tar = TarWriter::create(at);
+    auto tar = TarWriter::create(at, "test");
     ASSERT_THAT(tar, IsOk());
     for (int i = 0; i < 5; ++i) {
       const std::string bytes = picture_bytes(i, 0, 0, "BROKEN");

@@ -13,6 +13,7 @@ BUILD = pathlib.Path(os.environ["SIMILIS_BUILD_DIR"])
 EXPECTED = """
 usr/bin/similis
 usr/libexec/similis/similis-worker
+usr/libexec/similis/similis-unpack
 usr/lib/similis/libopenvino.so.2641
 usr/lib/similis/libopenvino_intel_cpu_plugin.so
 usr/share/similis/models/efficientnet-lite0/1.0/model.onnx
@@ -57,7 +58,7 @@ class Package(unittest.TestCase):
         self.assertEqual([name for name in EXPECTED if not (self.root / name).is_file()], [])
         top = {path.relative_to(self.root / "usr").parts[0] for path in self.root.rglob("*") if path.is_file()}
         self.assertEqual(top, {"bin", "lib", "libexec", "share"})
-        for name in EXPECTED[:4]:
+        for name in EXPECTED[:5]:
             dynamic = run("readelf", "-d", self.root / name)
             for path in re.findall(r"(?:RPATH|RUNPATH).*\[(.*)\]", dynamic):
                 self.assertTrue(path.startswith("$ORIGIN"), f"{name}: {path}")

@@ -9,7 +9,7 @@ import unittest
 REPO = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("SIMILIS_BUILD_DIR", REPO / "build" / "dev"))
 COMPONENTS = tomllib.loads((REPO / "packaging/licenses.toml").read_text())["component"]
-PROGRAMS = ("similis", "similis-worker")
+PROGRAMS = ("similis", "similis-worker", "similis-unpack")
 
 
 def listed(key):

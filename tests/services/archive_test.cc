@@ -1,13 +1,16 @@
 // Collections that are exported, and archives that are imported.
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <cmath>
 #include <cstring>
 #include <fstream>
 
 #include "archive/tar_writer.h"
+#include "core/sha256.h"
 #include "services/harness.h"
+#include "services/library_service.h"
 #include "wire/export_format.h"
 
 namespace similis {
@@ -27,7 +30,7 @@ class ArchiveTest : public ServicesTest {
   std::string write_tar(const Members& members, const std::string& name = "set.tar") {
     const std::string at = (dir_ / name).string();
     std::filesystem::remove(at);
-    auto tar = TarWriter::create(at);
+    auto tar = TarWriter::create(at, "test");
     EXPECT_THAT(tar, IsOk());
     if (!tar.ok()) return at;
     for (const auto& [member, bytes] : members) {
@@ -66,6 +69,19 @@ class ArchiveTest : public ServicesTest {
     for (const ImageRow& row : value_of(jobs_->failures(ctx_, job.id, 100, "")).rows)
       out.push_back(row.name + ": " + row.error);
     return out;
+  }
+  static std::string file_bytes(const std::string& at) {
+    std::ifstream file(at, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  /// `sent` outlives it.
+  static ReadPart reader_of(const std::string& sent) {
+    return [&sent](std::uint64_t offset, std::span<std::byte> out) {
+      const std::size_t begin = std::min<std::size_t>(offset, sent.size());
+      const std::size_t size = std::min(out.size(), sent.size() - begin);
+      std::memcpy(out.data(), sent.data() + begin, size);
+      return Result<std::size_t>(size);
+    };
   }
   std::vector<std::string> tags_of(const std::string& name) { return rows().at(name).tags; }
 };
@@ -148,7 +164,7 @@ TEST_F(ArchiveTest, AnExportComesBackAsItWas) {
     EXPECT_EQ(row, entry.vector) << id;
   }
   EXPECT_EQ(members[5].first,
-            "pictures/uploads/" + std::to_string(rows().at("upload:up.jpg").id) + "/up.jpg");
+            "uploads/" + std::to_string(rows().at("upload:up.jpg").id) + "/up.jpg");
   EXPECT_EQ(members[5].second, bytes);
 
   // Into a new collection: everything, as uploads with the names and tags they had.
@@ -256,7 +272,7 @@ TEST_F(ArchiveTest, WhatCannotBeImportedIsToldAtOnce) {
   };
   EXPECT_EQ(refused((dir_ / "a.txt").string()), ErrorCode::unsupported_media);
   EXPECT_EQ(refused((dir_ / "none.zip").string()), ErrorCode::not_found);
-  EXPECT_EQ(refused(dir_.string()), ErrorCode::invalid_argument);
+  EXPECT_EQ(refused(dir_.string()), ErrorCode::not_found);
   EXPECT_FALSE(sqlite_->find_collection(ctx_, "fresh").ok());
 }
 
@@ -278,16 +294,161 @@ TEST_F(ArchiveTest, WhereNothingMayBeWrittenIsToldAtOnce) {
   EXPECT_EQ(refused("relative.tar"), ErrorCode::invalid_argument);
 }
 
+TEST_F(ArchiveTest, AnExportsMembersMustBeWhatItsRowsSay) {
+  write("1.jpg", picture_bytes(1, 0, 0));
+  build();
+  ImageRow good = rows().at("1.jpg"), other = good, absent = good;
+  good.folder_path = "/a";
+  other.folder_path = "/b";
+  absent.folder_path = "/c";
+  good.facts.content_hash = value_of(sha256(picture_bytes(7, 0, 0)));
+  other.facts.content_hash = value_of(sha256(picture_bytes(8, 0, 0)));
+  absent.facts.content_hash = value_of(sha256(picture_bytes(9, 0, 0)));
+  const std::string at = write_tar({{"similis.json", wire::export_manifest(collection(), {}, 3, 0)},
+                                    {"rows/000001.jsonl", wire::export_row_line(good, true) +
+                                                              wire::export_row_line(other, true) +
+                                                              wire::export_row_line(absent, true)},
+                                    {wire::exported_file_name(good), picture_bytes(7, 0, 0)},
+                                    {wire::exported_file_name(other), picture_bytes(99, 0, 0)}});
+  const Job job = import(at, "copy");
+  EXPECT_EQ(job.counters.ready, 1);
+  EXPECT_EQ(job.counters.failed, 2);
+  EXPECT_EQ(job.counters.found, 3);
+  EXPECT_THAT(reasons(job),
+              UnorderedElementsAre(HasSubstr("/b/1.jpg: its bytes are not those"),
+                                   HasSubstr("/c/1.jpg: the archive does not hold it")));
+}
+
+TEST_F(ArchiveTest, NamesThatAreNoFilesAreRefused) {
+  write("1.jpg", picture_bytes(1, 0, 0));
+  build();
+  ImageRow row = rows().at("1.jpg");
+  for (const std::string& name :
+       {std::string("../../evil.jpg"), std::string(".."), std::string("a\0b", 3), std::string()}) {
+    row.name = name;
+    EXPECT_FALSE(wire::read_export_rows(wire::export_row_line(row, true)).ok()) << name;
+    row.folder = 0;
+    EXPECT_EQ(wire::exported_file_name(row), "uploads/" + std::to_string(row.id) + "/picture");
+  }
+  std::string many;
+  for (int i = 0; i < 1001; ++i) {
+    row.name = "a";
+    many += wire::export_row_line(row, false);
+  }
+  EXPECT_FALSE(wire::read_export_rows(many).ok());
+}
+
+TEST_F(ArchiveTest, TagsThatAreThereStay) {
+  import(write_tar({{"1.jpg", picture_bytes(1, 0, 0)}}));
+  std::vector<std::string> full;
+  for (std::size_t i = 0; i < kTagsMax - 1; ++i) full.push_back("z" + std::to_string(1000 + i));
+  LibraryService library(*ports_);
+  value_of(library.set_tags(ctx_, "pictures", rows().at("upload:1.jpg").id, full));
+  import(write_tar({{"a/1.jpg", picture_bytes(1, 0, 0)}}, "a.tar"));
+  import(write_tar({{"b/1.jpg", picture_bytes(1, 0, 0)}}, "b.tar"));
+  full.insert(full.begin(), "a");
+  EXPECT_EQ(tags_of("upload:1.jpg"), full);
+}
+
+TEST_F(ArchiveTest, OddTimesAndFolderNamesDoNoHarm) {
+  const std::string at = (dir_ / "odd.tar").string();
+  {
+    auto tar = TarWriter::create(at, "test");
+    ASSERT_THAT(tar, IsOk());
+    const std::string bytes = picture_bytes(1, 0, 0);
+    EXPECT_THAT(tar->add("caf\xe9/1.jpg", std::as_bytes(std::span(bytes)), 99'999'999'999'999),
+                IsOk());
+    EXPECT_THAT(tar->finish(), IsOk());
+  }
+  import(at);
+  const ImageRow row = rows().at("upload:1.jpg");
+  EXPECT_GT(row.mtime_ns, 1'700'000'000LL * 1'000'000'000) << "an impossible time is now";
+  EXPECT_THAT(row.tags, ElementsAre("caf\xef\xbf\xbd"));
+}
+
+TEST_F(ArchiveTest, LargeFilesThatAreNoPicturesAreSkipped) {
+  limits_.file_bytes_max = 10'000;
+  restart();
+  const Job job = import(write_tar({{"film.mp4", std::string("\0\0\0\x18"
+                                                             "ftypmp42",
+                                                             12) +
+                                                     std::string(50'000, 'm')},
+                                    {"huge.jpg", picture_bytes(1, 0, 0, std::string(50'000, 'x'))},
+                                    {"1.jpg", picture_bytes(2, 0, 0)}}));
+  EXPECT_EQ(job.counters.skipped, 1);
+  EXPECT_EQ(job.counters.failed, 1);
+  EXPECT_EQ(job.counters.ready, 1);
+}
+
+TEST_F(ArchiveTest, AnExportThatWasInterruptedBeginsAnew) {
+  for (int i = 0; i < 40; ++i) write(std::to_string(i) + ".jpg", picture_bytes(i, 0, 0));
+  build();
+  stop_running();
+  const std::string at = (dir_ / "out.tar").string();
+  const auto started = value_of(jobs_->start_export(ctx_, "pictures", at, true));
+  // As a process that was killed half-way leaves the row.
+  value_of(sqlite_->claim_job(ctx_, started.job.id, "gone", 1));
+  JobUpdate half;
+  half.state = JobState::queued;
+  half.counters.found = 40;
+  half.counters.ready = 11;
+  value_of(sqlite_->update_job(ctx_, started.job.id, "gone", half, 1));
+  start_running();
+  const Job job = wait_until_finished(started.job.id);
+  EXPECT_EQ(job.state, JobState::done) << job.error;
+  EXPECT_EQ(job.counters.ready, 40);
+  EXPECT_EQ(job.counters.found, 40);
+  EXPECT_THAT(read_tar(at), SizeIs(3 + 40));
+  std::size_t files = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(dir_)) {
+    files += entry.path().native().ends_with(".partial") ? 1 : 0;
+  }
+  EXPECT_EQ(files, 0U);
+}
+
+TEST_F(ArchiveTest, AnArchiveThatBecameAPipeIsNotWaitedFor) {
+  const std::string at = write_tar({{"1.jpg", picture_bytes(1, 0, 0)}});
+  const auto started = value_of(jobs_->start_import(ctx_, "pictures", at, ""));
+  std::filesystem::remove(at);
+  ASSERT_EQ(::mkfifo(at.c_str(), 0600), 0);
+  start_running();
+  const Job job = wait_until_finished(started.job.id);
+  EXPECT_EQ(job.state, JobState::failed);
+  EXPECT_THAT(job.error, HasSubstr("not a regular file"));
+}
+
+TEST_F(ArchiveTest, ACollectionThatGoesTakesItsJobsAlong) {
+  Members members;
+  for (int i = 0; i < 300; ++i)
+    members.emplace_back(std::to_string(i) + ".jpg", picture_bytes(i % 256, i / 256, 0));
+  const auto started = value_of(jobs_->start_import(ctx_, "gone", write_tar(members), ""));
+  start_running();
+  wait_for(started.job.id, [](const Job& job) { return job.state == JobState::running; });
+  value_of(jobs_->cancel(ctx_, started.job.id));
+  LibraryService library(*ports_);
+  EXPECT_THAT(library.delete_collection(ctx_, "gone"), IsOk());
+  // The runner has its hands free.
+  EXPECT_EQ(import(write_tar({{"1.jpg", picture_bytes(1, 0, 0)}}, "b.tar")).state, JobState::done);
+}
+
+TEST_F(ArchiveTest, TheSameDataSetSentAgainAndAgainIsNeverLost) {
+  value_of(sqlite_->create_collection(ctx_, "pictures"));
+  start_running();
+  const std::string sent = file_bytes(write_tar({{"1.jpg", picture_bytes(1, 0, 0)}}));
+  std::vector<JobId> jobs;
+  for (int i = 0; i < 60; ++i) {
+    jobs.push_back(value_of(jobs_->start_import(ctx_, "pictures", reader_of(sent), "")).job.id);
+    if (i % 3 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(i % 7));
+  }
+  for (const JobId id : jobs) EXPECT_EQ(wait_until_finished(id).state, JobState::done);
+  stop_running();
+  EXPECT_TRUE(std::filesystem::is_empty(limits_.imports_dir));
+}
+
 TEST_F(ArchiveTest, AnArchiveThatWasSentIsKeptUntilItsJobIsDone) {
   const std::string at = write_tar({{"1.jpg", picture_bytes(1, 0, 0)}});
-  std::ifstream file(at, std::ios::binary);
-  const std::string sent{std::istreambuf_iterator<char>(file), {}};
-  const ReadPart read = [&](std::uint64_t offset, std::span<std::byte> out) {
-    const std::size_t size =
-        offset >= sent.size() ? 0 : std::min<std::size_t>(out.size(), sent.size() - offset);
-    std::memcpy(out.data(), sent.data() + std::min<std::size_t>(offset, sent.size()), size);
-    return Result<std::size_t>(size);
-  };
+  const std::string sent = file_bytes(at);
+  const ReadPart read = reader_of(sent);
   const auto started = value_of(jobs_->start_import(ctx_, "pictures", read, ""));
   const auto again = value_of(jobs_->start_import(ctx_, "pictures", read, ""));
   EXPECT_EQ(again.job.id, started.job.id) << "the same data set is the same job";

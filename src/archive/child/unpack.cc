@@ -20,6 +20,7 @@
 #include <string_view>
 
 #include "archive/frames.h"
+#include "archive/unpacker.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -31,6 +32,9 @@ namespace {
 constexpr std::size_t kReadBytes = 256 << 10;
 /// So often a long silence is broken while what is not wanted is read over.
 constexpr std::uint64_t kBusyBytes = 16 << 20;
+/// Of a member that is not sent, what is.
+constexpr std::size_t kHeadBytesShown = 4096;
+constexpr std::size_t kNameBytesShown = 100;
 
 struct HangUp {};  // nobody listens any more
 
@@ -119,8 +123,10 @@ std::string reason_of(struct archive* reader) {
 
 class Unpacking {
  public:
-  Unpacking(Reader reader, std::uint64_t member_bytes_max)
-      : reader_(std::move(reader)), member_bytes_max_(member_bytes_max) {}
+  Unpacking(Reader reader, std::uint64_t archive_bytes, std::uint64_t member_bytes_max)
+      : reader_(std::move(reader)),
+        unpacked_left_(std::max(kUnpackedMin, archive_bytes * kUnpackedFactor)),
+        member_bytes_max_(member_bytes_max) {}
 
   void run() {
     struct archive_entry* entry = nullptr;
@@ -136,55 +142,54 @@ class Unpacking {
                                                          : ErrorCode::unreadable_media);
         return;
       }
-      // A few formats call a single compressed file an archive of one member: that is none.
-      if (archive_format(reader_.get()) == ARCHIVE_FORMAT_RAW) {
-        fail(ErrorCode::unsupported_media);
-        return;
+      const bool is_link = archive_entry_hardlink(entry) != nullptr;
+      if (!is_link && archive_entry_filetype(entry) != AE_IFREG) {
+        if (!read_over()) return;
+        continue;
       }
-      if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) != nullptr) {
-        continue;  // libarchive reads over what is not asked for
-      }
-      if (!take(entry)) return;
+      if (!take(entry, is_link)) return;
     }
   }
 
  private:
-  void fail(ErrorCode code) const {
+  void fail(ErrorCode code, std::string why = "") const {
     ByteWriter payload;
     payload.put(static_cast<std::uint8_t>(code));
-    const std::string why = reason_of(reader_.get());
+    if (why.empty()) why = reason_of(reader_.get());
     payload.put_raw(why.data(), why.size());
     speaker_.say(Frame::failed, payload.take());
   }
 
   /// One member. False when the archive cannot be read on, which was said then.
-  bool take(struct archive_entry* entry) {
-    const char* name = archive_entry_pathname(entry);
-    if (name == nullptr) name = archive_entry_pathname_utf8(entry);
-    std::string_view shown = name != nullptr ? name : "";
-    shown = shown.substr(0, kPayloadBytesMax - 2 * sizeof(std::int64_t));
+  bool take(struct archive_entry* entry, bool is_link) {
+    const char* given = archive_entry_pathname(entry);
+    if (given == nullptr) given = archive_entry_pathname_utf8(entry);
+    std::string name(given != nullptr ? given : "");
+    const bool is_too_long = name.size() > kMemberNameBytesMax;
+    if (is_too_long) name = name.substr(0, kNameBytesShown) + "...";
     const bool has_size = archive_entry_size_is_set(entry) != 0;
-    const std::int64_t size = has_size ? archive_entry_size(entry) : -1;
+    const std::int64_t size = has_size ? std::max<std::int64_t>(archive_entry_size(entry), 0) : -1;
     ByteWriter head;
     head.put(size);
     head.put(archive_entry_mtime_is_set(entry) != 0
                  ? std::max<std::int64_t>(archive_entry_mtime(entry), -1)
                  : std::int64_t{-1});
-    head.put_raw(shown.data(), shown.size());
+    head.put_raw(name.data(), name.size());
     speaker_.say(Frame::member, head.take());
     if (!speaker_.is_wanted()) return read_over();
-    if (archive_entry_is_data_encrypted(entry) != 0) {
-      speaker_.say(Frame::broken, "it is encrypted");
-      return true;
-    }
-    if (size > 0 && static_cast<std::uint64_t>(size) > member_bytes_max_) {
-      speaker_.say(Frame::too_large);
+    const char* broken = is_too_long ? "its name has more than 4096 bytes"
+                         : is_link   ? "it is a link to another file of the archive"
+                         : archive_entry_is_data_encrypted(entry) != 0 ? "it is encrypted"
+                                                                       : nullptr;
+    if (broken != nullptr) {
+      speaker_.say(Frame::broken, broken);
       return read_over();
     }
-    return copy();
+    return copy(size < 0 ? 0 : static_cast<std::uint64_t>(size));
   }
 
-  bool copy() {
+  /// `size`: 0 where it is not known yet.
+  bool copy(std::uint64_t size) {
     std::uint64_t copied = 0;
     for (;;) {
       const la_ssize_t n = archive_read_data(reader_.get(), buffer_.data(), buffer_.size());
@@ -192,23 +197,38 @@ class Unpacking {
         speaker_.say(Frame::end);
         return true;
       }
-      if (n == ARCHIVE_RETRY || n == ARCHIVE_WARN) continue;
+      if (n == ARCHIVE_RETRY) continue;
       if (n < 0) {
+        // Also a warning, such as a wrong checksum: what was read in that call is lost.
         speaker_.say(Frame::broken, reason_of(reader_.get()));
-        if (n > ARCHIVE_FATAL) return true;
+        if (n > ARCHIVE_FATAL) return read_over();
         fail(ErrorCode::unreadable_media);
         return false;
       }
+      if (!count(static_cast<std::uint64_t>(n))) return false;
       copied += static_cast<std::uint64_t>(n);
-      if (copied > member_bytes_max_) {
-        speaker_.say(Frame::too_large);
-        return read_over();
-      }
-      speaker_.say(Frame::data, {buffer_.data(), static_cast<std::size_t>(n)});
+      const bool too_large = copied > member_bytes_max_ || size > member_bytes_max_;
+      // Of one that is too large the head, which tells what it is.
+      const std::size_t sent = copied > member_bytes_max_ && copied > static_cast<std::uint64_t>(n)
+                                   ? 0
+                                   : static_cast<std::size_t>(std::min<std::uint64_t>(
+                                         static_cast<std::uint64_t>(n),
+                                         too_large ? kHeadBytesShown : member_bytes_max_));
+      if (sent > 0) speaker_.say(Frame::data, {buffer_.data(), sent});
+      if (!too_large) continue;
+      speaker_.say(Frame::too_large);
+      return read_over();
     }
   }
 
+  /// What is left of the member. Where nothing must be decompressed libarchive moves past it.
   bool read_over() {
+    if (archive_filter_code(reader_.get(), 0) == ARCHIVE_FILTER_NONE) {
+      const int status = archive_read_data_skip(reader_.get());
+      if (status > ARCHIVE_FATAL) return true;
+      fail(ErrorCode::unreadable_media);
+      return false;
+    }
     std::uint64_t silent = 0;
     const void* block = nullptr;
     std::size_t size = 0;
@@ -217,6 +237,7 @@ class Unpacking {
       const int status = archive_read_data_block(reader_.get(), &block, &size, &offset);
       if (status == ARCHIVE_EOF) return true;
       if (status == ARCHIVE_RETRY || status == ARCHIVE_WARN || status == ARCHIVE_OK) {
+        if (!count(size)) return false;
         silent += size;
         if (silent >= kBusyBytes) {
           speaker_.say(Frame::busy);
@@ -230,7 +251,18 @@ class Unpacking {
     }
   }
 
+  /// False when the archive unpacks to more than it may, which was said then.
+  bool count(std::uint64_t bytes) {
+    if (bytes <= unpacked_left_) {
+      unpacked_left_ -= bytes;
+      return true;
+    }
+    fail(ErrorCode::too_large, "it unpacks to more than a hundred times its size");
+    return false;
+  }
+
   const Reader reader_;
+  std::uint64_t unpacked_left_;
   const std::uint64_t member_bytes_max_;
   Speaker speaker_;
   std::array<char, kReadBytes> buffer_;
@@ -289,7 +321,8 @@ int run_unpack(int argc, char** argv) {
       payload.put_raw(why.data(), why.size());
       speaker.say(Frame::failed, payload.take());
     } else {
-      auto unpacking = std::make_unique<Unpacking>(std::move(reader), member_bytes_max);
+      auto unpacking = std::make_unique<Unpacking>(
+          std::move(reader), static_cast<std::uint64_t>(facts.st_size), member_bytes_max);
       unpacking->run();
       unpacking.release();  // its end would meet a process without rights
     }

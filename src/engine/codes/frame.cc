@@ -19,6 +19,8 @@ using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMa
 // overlapping blocks need a round more to pass on what the other block holds.
 constexpr std::size_t kRounds = 4;
 constexpr std::uint32_t kDimensionsMax = 1 << 16;
+// Coordinates of the reflectors worked on at a time: 256 of them take 128 KB.
+constexpr std::size_t kReflectBlock = 256;
 
 /// A stream of bits that any platform makes alike (splitmix64, Steele et al. 2014).
 class Bits {
@@ -112,28 +114,53 @@ void Frame::rotate_tail(float* tail) const {
 }
 
 void Frame::turn(std::span<const float> in, bool centred, std::span<float> out) const {
-  for (std::size_t i = 0; i < dimensions_; ++i) out[i] = centred ? in[i] - mean_[i] : in[i];
-  if (lead_ > 0) {
-    // out -= V T' V' out
-    const auto& kernels = simd::kernels();
-    thread_local std::vector<float> products, weights;
-    thread_local std::vector<const std::uint16_t*> rows;
-    products.resize(lead_);
-    weights.resize(lead_);
-    rows.resize(lead_);
-    const float* vector = out.data();
-    for (std::uint32_t i = 0; i < lead_; ++i)
-      rows[i] = reflectors_.data() + std::size_t{i} * dimensions_;
-    kernels.dot(rows.data(), lead_, &vector, 1, dimensions_, products.data());
-    for (std::uint32_t i = 0; i < lead_; ++i) rows[i] = factor_.data() + std::size_t{i} * lead_;
-    vector = products.data();
-    kernels.dot(rows.data(), lead_, &vector, 1, lead_, weights.data());
-    for (float& weight : weights) weight = -weight;
-    for (std::uint32_t i = 0; i < lead_; ++i)
-      rows[i] = reflectors_.data() + std::size_t{i} * dimensions_;
-    kernels.add_rows(rows.data(), lead_, weights.data(), dimensions_, out.data());
+  const float* one = in.data();
+  turn(std::span(&one, 1), centred, out);
+}
+
+void Frame::turn(std::span<const float* const> in, bool centred, std::span<float> out) const {
+  const std::size_t count = in.size();
+  for (std::size_t v = 0; v < count; ++v) {
+    float* const to = out.data() + v * dimensions_;
+    for (std::size_t i = 0; i < dimensions_; ++i) to[i] = centred ? in[v][i] - mean_[i] : in[v][i];
   }
-  rotate_tail(out.data() + lead_);
+  if (lead_ > 0) reflect(count, out.data());
+  for (std::size_t v = 0; v < count; ++v) rotate_tail(out.data() + v * dimensions_ + lead_);
+}
+
+/// vectors -= V T' V' vectors
+void Frame::reflect(std::size_t count, float* vectors) const {
+  const auto& kernels = simd::kernels();
+  thread_local std::vector<float> products, columns, weights;
+  thread_local std::vector<const std::uint16_t*> rows;
+  thread_local std::vector<const float*> pointers;
+  products.resize(lead_ * count);
+  columns.resize(lead_ * count);
+  weights.resize(lead_ * count);
+  rows.resize(lead_);
+  pointers.resize(count);
+  const auto rows_at = [&](const std::uint16_t* from, std::size_t stride) {
+    for (std::uint32_t i = 0; i < lead_; ++i) rows[i] = from + i * stride;
+  };
+  rows_at(reflectors_.data(), dimensions_);
+  for (std::size_t v = 0; v < count; ++v) pointers[v] = vectors + v * dimensions_;
+  kernels.dot(rows.data(), lead_, pointers.data(), count, dimensions_, products.data());
+  for (std::uint32_t i = 0; i < lead_; ++i)  // a vector's products beside one another
+    for (std::size_t v = 0; v < count; ++v) columns[v * lead_ + i] = products[i * count + v];
+  rows_at(factor_.data(), lead_);
+  for (std::size_t v = 0; v < count; ++v) pointers[v] = columns.data() + v * lead_;
+  kernels.dot(rows.data(), lead_, pointers.data(), count, lead_, products.data());
+  for (std::uint32_t i = 0; i < lead_; ++i)
+    for (std::size_t v = 0; v < count; ++v) weights[v * lead_ + i] = -products[i * count + v];
+  // A block of coordinates of all reflectors stays in the cache while the vectors take turns.
+  for (std::size_t begin = 0; begin < dimensions_; begin += kReflectBlock) {
+    const std::size_t size = std::min<std::size_t>(kReflectBlock, dimensions_ - begin);
+    rows_at(reflectors_.data() + begin, dimensions_);
+    for (std::size_t v = 0; v < count; ++v) {
+      kernels.add_rows(rows.data(), lead_, weights.data() + v * lead_, size,
+                       vectors + v * dimensions_ + begin);
+    }
+  }
 }
 
 std::uint64_t Frame::bytes_in_memory() const {

@@ -39,6 +39,9 @@ class Frame {
   /// out = turn(in - mean); out = turn(in) when not `centred`. Both of dimensions() values; may not
   /// overlap.
   void turn(std::span<const float> in, bool centred, std::span<float> out) const;
+  /// The same for several vectors, whose turns share what is read of the map. `out`: a vector after
+  /// the other.
+  void turn(std::span<const float* const> in, bool centred, std::span<float> out) const;
 
   /// The share of the sample's variance that the leading coordinates hold, 0..1.
   [[nodiscard]] float lead_share() const { return lead_share_; }
@@ -50,6 +53,7 @@ class Frame {
 
  private:
   Frame() = default;
+  void reflect(std::size_t count, float* vectors) const;
   void rotate_tail(float* tail) const;
   void draw_signs();
 

@@ -3,22 +3,13 @@
 #include <algorithm>
 
 namespace similis::engine {
-namespace {
-
-// So many rows ahead their records are on their way from memory.
-constexpr std::size_t kAhead = 6;
-
-// A loop in a function of its own: GCC 12 at -O2 may drop one of run-time length when it stands
-// among other code.
-[[gnu::noinline]] void prefetch(const std::byte* from, std::size_t bytes) {
-  for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i);
-}
-
-}  // namespace
 
 bool Walk::first_visit(std::uint32_t row) {
-  if (seen_[row] == round_) return false;
-  seen_[row] = round_;
+  std::uint64_t& word = seen_[row / 64];
+  const std::uint64_t bit = std::uint64_t{1} << (row % 64);
+  if ((word & bit) != 0) return false;
+  if (word == 0) marked_.push_back(row / 64);
+  word |= bit;
   return true;
 }
 
@@ -34,8 +25,11 @@ std::size_t Walk::offer(Candidate candidate) {
   return at;
 }
 
-void Walk::run(const Graph& graph, const CodeTable& codes, const QueryCode& query,
-               std::uint32_t entry, std::size_t list_size) {
+void Walk::begin(const Graph& graph, const CodeTable& codes, const QueryCode& query,
+                 std::uint32_t entry, std::size_t list_size) {
+  graph_ = &graph;
+  codes_ = &codes;
+  query_ = &query;
   list_size_ = list_size;
   list_.resize(list_size);
   done_.resize(list_size);
@@ -44,43 +38,52 @@ void Walk::run(const Graph& graph, const CodeTable& codes, const QueryCode& quer
   expanded_.clear();
   edges_.resize(graph.slots());
   fresh_.resize(graph.slots());
-  if (seen_.size() < graph.rows()) seen_.resize(graph.rows());
-  if (++round_ == 0) {
-    std::fill(seen_.begin(), seen_.end(), 0);
-    round_ = 1;
-  }
-  const std::size_t walk_bytes = codes.layout().refine_offset();
+  fresh_count_ = 0;
+  for (const std::uint32_t word : marked_) seen_[word] = 0;
+  marked_.clear();
+  if (seen_.size() * 64 < graph.rows()) seen_.resize(graph.rows() / 64 + 1);
 
-  seen_[entry] = round_;
+  (void)first_visit(entry);
   offer({query.walk(codes.record(entry)), entry});
-  for (std::size_t next = 0; next < count_;) {
-    if (done_[next] != 0) {
-      ++next;
-      continue;
-    }
-    done_[next] = 1;
-    expanded_.push_back(list_[next]);
-    const std::uint32_t edges = graph.neighbours(list_[next].row, edges_.data());
-    std::size_t fresh = 0;
-    for (std::uint32_t i = 0; i < edges; ++i) {
-      if (!first_visit(edges_[i])) continue;
-      if (fresh < kAhead) prefetch(codes.record(edges_[i]), walk_bytes);
-      fresh_[fresh++] = edges_[i];
-    }
-    // The edges of the one that comes next, as far as it is known, are fetched meanwhile.
-    std::size_t nearest = next + 1;
-    while (nearest < count_ && done_[nearest] != 0) ++nearest;
-    if (nearest < count_) graph.prefetch(list_[nearest].row);
-    for (std::size_t i = 0; i < fresh; ++i) {
-      if (i + kAhead < fresh) prefetch(codes.record(fresh_[i + kAhead]), walk_bytes);
-      const std::size_t place = offer({query.walk(codes.record(fresh_[i])), fresh_[i]});
-      if (place > nearest || place == count_) continue;
-      nearest = place;
-      graph.prefetch(fresh_[i]);
-    }
-    comparisons_ += fresh;
-    next = nearest;
+  next_ = 0;
+  graph.prefetch(entry);
+}
+
+bool Walk::step() {
+  if (fresh_count_ > 0) {
+    compare();
+    return true;
   }
+  while (next_ < count_ && done_[next_] != 0) ++next_;
+  if (next_ == count_) return false;
+  look_around();
+  return true;
+}
+
+/// Expands the nearest row: those beside it that were not met yet are to be compared.
+void Walk::look_around() {
+  done_[next_] = 1;
+  expanded_.push_back(list_[next_]);
+  const std::uint32_t edges = graph_->neighbours(list_[next_].row, edges_.data());
+  for (std::uint32_t i = 0; i < edges; ++i) {
+    if (!first_visit(edges_[i])) continue;
+    codes_->prefetch_walk(edges_[i]);
+    fresh_[fresh_count_++] = edges_[i];
+  }
+  // The edges of the one that comes next, as far as it is known.
+  while (next_ < count_ && done_[next_] != 0) ++next_;
+  if (next_ < count_) graph_->prefetch(list_[next_].row);
+}
+
+void Walk::compare() {
+  for (std::size_t i = 0; i < fresh_count_; ++i) {
+    const std::size_t place = offer({query_->walk(codes_->record(fresh_[i])), fresh_[i]});
+    if (place > next_ || place == count_) continue;
+    next_ = place;
+    graph_->prefetch(fresh_[i]);
+  }
+  comparisons_ += fresh_count_;
+  fresh_count_ = 0;
 }
 
 }  // namespace similis::engine

@@ -27,9 +27,19 @@ struct Candidate {
 /// walk; keeps its memory from one to the next.
 class Walk {
  public:
-  /// Starts at `entry`. After it found() and expanded() tell what was met.
+  /// Stands at `entry`. `graph`, `codes` and `query` outlive the walk.
+  void begin(const Graph& graph, const CodeTable& codes, const QueryCode& query,
+             std::uint32_t entry, std::size_t list_size);
+  /// Goes on to where memory is waited for: what it will look at next is then on its way. False at
+  /// the end. A thread that steps several walks in turn computes for one while others wait.
+  bool step();
+  /// From the beginning to the end.
   void run(const Graph& graph, const CodeTable& codes, const QueryCode& query, std::uint32_t entry,
-           std::size_t list_size);
+           std::size_t list_size) {
+    begin(graph, codes, query, entry, list_size);
+    while (step()) {
+    }
+  }
 
   /// At most list_size rows, nearest first.
   [[nodiscard]] std::span<const Candidate> found() const { return {list_.data(), count_}; }
@@ -41,16 +51,24 @@ class Walk {
   /// Takes the row into the list when it is near enough; its place, or the list's end.
   std::size_t offer(Candidate candidate);
   [[nodiscard]] bool first_visit(std::uint32_t row);
+  void look_around();
+  void compare();
 
+  const Graph* graph_ = nullptr;
+  const CodeTable* codes_ = nullptr;
+  const QueryCode* query_ = nullptr;
   std::vector<Candidate> list_;     // count_ of them, nearest first
   std::vector<std::uint8_t> done_;  // beside list_: expanded
   std::size_t count_ = 0;
   std::size_t list_size_ = 0;
+  std::size_t next_ = 0;  // the nearest of the list that is not expanded
   std::vector<Candidate> expanded_;
-  std::vector<std::uint16_t> seen_;  // a row each: the round it was last met in
-  std::uint16_t round_ = 0;
+  std::vector<std::uint64_t> seen_;    // a bit each row
+  std::vector<std::uint32_t> marked_;  // the words of seen_ that are not zero
   std::uint64_t comparisons_ = 0;
-  std::vector<std::uint32_t> edges_, fresh_;
+  std::vector<std::uint32_t> edges_;
+  std::vector<std::uint32_t> fresh_;  // of the row expanded last: to be compared
+  std::size_t fresh_count_ = 0;
 };
 
 }  // namespace similis::engine
