@@ -10,8 +10,9 @@ namespace similis::engine {
 namespace {
 
 // Queries of one thread that walk in turn: while records that one is to compare are on their way
-// from memory, the others compare theirs. As many others wait for their reads meanwhile.
+// from memory, the others compare theirs. Other groups wait for their reads meanwhile.
 constexpr std::size_t kGroup = 8;
+constexpr std::size_t kGroups = 4;
 // So many rows ahead the rest of their records is fetched.
 constexpr std::size_t kAhead = 6;
 constexpr std::size_t kBufferKeptMax = 1 << 20;
@@ -77,8 +78,7 @@ class GraphWorker {
   std::unique_ptr<ReadQueue> queue;
   std::vector<GraphSearch::Walker> walkers = std::vector<GraphSearch::Walker>(kGroup);
   std::vector<float> turned;
-  // Two groups, which take turns: one walks while the other's reads are at work.
-  std::vector<GraphSearch::Flight> flights = std::vector<GraphSearch::Flight>(2 * kGroup);
+  std::vector<GraphSearch::Flight> flights = std::vector<GraphSearch::Flight>(kGroups * kGroup);
 };
 
 double walk_comparisons(double list_size) {
@@ -188,23 +188,36 @@ Status GraphSearch::run(std::span<const float* const> queries, ThreadPool& pool,
 }
 
 Status GraphSearch::work(GraphWorker& worker) {
-  std::span<Flight> reading;
-  for (std::size_t turn = 0;; ++turn) {
-    std::span<Flight> group;
-    const std::size_t first = next_.fetch_add(group_, std::memory_order_relaxed);
-    if (first < queries_.size() && !failed_.load(std::memory_order_relaxed)) {
-      TRY(options_.call.check());
-      group = std::span(worker.flights)
-                  .subspan(turn % 2 * kGroup, std::min(group_, queries_.size() - first));
-      TRY(begin(worker, group, first));
-    }
-    for (Flight& flight : reading) {
+  std::span<Flight> groups[kGroups];
+  std::size_t begun = 0, finished = 0;  // the groups between them have reads at work
+  const auto finish_oldest = [&]() -> Status {
+    for (Flight& flight : groups[finished % kGroups]) {
       while (flight.reads.pending > 0) worker.queue->reap(true);
       TRY(finish(flight));
     }
-    if (group.empty()) return {};
-    reading = group;
+    ++finished;
+    return {};
+  };
+  for (;;) {
+    const std::size_t first = next_.fetch_add(group_, std::memory_order_relaxed);
+    if (first >= queries_.size() || failed_.load(std::memory_order_relaxed)) break;
+    TRY(options_.call.check());
+    if (begun - finished == kGroups) TRY(finish_oldest());
+    std::span<Flight>& group = groups[begun % kGroups];
+    group = std::span(worker.flights)
+                .subspan(begun % kGroups * kGroup, std::min(group_, queries_.size() - first));
+    TRY(begin(worker, group, first));
+    ++begun;
+    worker.queue->reap(false);
+    while (finished < begun && is_read(groups[finished % kGroups])) TRY(finish_oldest());
   }
+  while (finished < begun) TRY(finish_oldest());
+  return {};
+}
+
+bool GraphSearch::is_read(std::span<const Flight> flights) {
+  return std::all_of(flights.begin(), flights.end(),
+                     [](const Flight& flight) { return flight.reads.pending == 0; });
 }
 
 /// The queries from `first` on, as many as there are flights.

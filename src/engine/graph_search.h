@@ -83,6 +83,7 @@ class GraphSearch {
   void choose(std::vector<Estimate>& estimates) const;
   Status fetch(Flight& flight, std::span<const Estimate> chosen);
   Status finish(Flight& flight);
+  static bool is_read(std::span<const Flight> flights);
   void offer(TopK& top, const GraphSource& source, std::uint32_t node, Hit hit) const;
   void offer_zeros(TopK& top) const;
   /// The node, or the first of its copies, that may be returned.

@@ -230,21 +230,31 @@ void QueryCode::set_record(const std::byte* record) {
 }
 
 float QueryCode::walk(const std::byte* record) const {
-  const auto& kernels = simd::kernels();
-  const auto head = read<Head>(record);
-  const std::byte* const high = record + sizeof(Head);
+  float nearness = 0;
+  walk(std::span(&record, 1), std::span(&nearness, 1));
+  return nearness;
+}
+
+void QueryCode::walk(std::span<const std::byte* const> records, std::span<float> nearness) const {
+  const std::uint8_t* codes[kWalkMax];
+  std::int32_t nibbles[kWalkMax], signs[kWalkMax];
+  for (std::size_t i = 0; i < records.size(); ++i)
+    codes[i] = reinterpret_cast<const std::uint8_t*>(records[i]) + sizeof(Head);
   const std::size_t words = layout_.tail_words();
-  const auto lead = static_cast<float>(
-      kernels.dot_nibbles(reinterpret_cast<const std::uint8_t*>(high), lead_.data(), layout_.lead));
-  const auto signs = static_cast<float>(
-      kernels.dot_planes(reinterpret_cast<const std::uint64_t*>(high + layout_.lead / 2),
-                         planes_.data() + dropped_ * words, plane_count_ - dropped_, words));
+  simd::kernels().dot_codes(codes, records.size(), lead_.data(), layout_.lead,
+                            planes_.data() + dropped_ * words, plane_count_ - dropped_, words,
+                            nibbles, signs);
   // Two planes left out are worth 1.5 a set bit on average, and half of the bits are set.
   const float twice_dropped = dropped_ == 0 ? 0 : 1.5F * static_cast<float>(layout_.tail);
   const auto scale = static_cast<float>(2 << dropped_);
-  return head.lead_factor * lead_step_ * (lead - 7.5F * lead_sum_) +
-         head.tail_factor * tail_step_ * (scale * signs + twice_dropped - tail_sum_) -
-         head.half_squared;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const auto head = read<Head>(records[i]);
+    nearness[i] =
+        head.lead_factor * lead_step_ * (static_cast<float>(nibbles[i]) - 7.5F * lead_sum_) +
+        head.tail_factor * tail_step_ *
+            (scale * static_cast<float>(signs[i]) + twice_dropped - tail_sum_) -
+        head.half_squared;
+  }
 }
 
 QueryCode::Estimate QueryCode::refine(const std::byte* record) const {

@@ -68,6 +68,9 @@ class QueryCode {
 
   /// From the first part of the record alone.
   [[nodiscard]] float walk(const std::byte* record) const;
+  /// The same of many. At most kWalkMax.
+  static constexpr std::size_t kWalkMax = 128;
+  void walk(std::span<const std::byte* const> records, std::span<float> nearness) const;
 
   struct Estimate {
     float nearness = 0;

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "engine/codes/code.h"
+#include "engine/prefetch.h"
 #include "engine/storage/aligned_buffer.h"
 
 namespace similis::engine {
@@ -33,12 +34,6 @@ class CodeTable {
   [[nodiscard]] std::span<std::byte> bytes() const { return records_.span(); }
 
  private:
-  // A loop in a function of its own: GCC 12 at -O2 may drop one of run-time length when it stands
-  // among other code.
-  [[gnu::noinline]] static void prefetch(const std::byte* from, std::size_t bytes) {
-    for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i);
-  }
-
   CodeLayout layout_;
   std::size_t stride_;
   std::uint32_t rows_;

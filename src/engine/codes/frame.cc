@@ -19,8 +19,6 @@ using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMa
 // overlapping blocks need a round more to pass on what the other block holds.
 constexpr std::size_t kRounds = 4;
 constexpr std::uint32_t kDimensionsMax = 1 << 16;
-// Coordinates of the reflectors worked on at a time: 256 of them take 128 KB.
-constexpr std::size_t kReflectBlock = 256;
 
 /// A stream of bits that any platform makes alike (splitmix64, Steele et al. 2014).
 class Bits {
@@ -134,6 +132,7 @@ void Frame::reflect(std::size_t count, float* vectors) const {
   thread_local std::vector<float> products, columns, weights;
   thread_local std::vector<const std::uint16_t*> rows;
   thread_local std::vector<const float*> pointers;
+  thread_local std::vector<float*> outs;
   products.resize(lead_ * count);
   columns.resize(lead_ * count);
   weights.resize(lead_ * count);
@@ -152,15 +151,13 @@ void Frame::reflect(std::size_t count, float* vectors) const {
   kernels.dot(rows.data(), lead_, pointers.data(), count, lead_, products.data());
   for (std::uint32_t i = 0; i < lead_; ++i)
     for (std::size_t v = 0; v < count; ++v) weights[v * lead_ + i] = -products[i * count + v];
-  // A block of coordinates of all reflectors stays in the cache while the vectors take turns.
-  for (std::size_t begin = 0; begin < dimensions_; begin += kReflectBlock) {
-    const std::size_t size = std::min<std::size_t>(kReflectBlock, dimensions_ - begin);
-    rows_at(reflectors_.data() + begin, dimensions_);
-    for (std::size_t v = 0; v < count; ++v) {
-      kernels.add_rows(rows.data(), lead_, weights.data() + v * lead_, size,
-                       vectors + v * dimensions_ + begin);
-    }
+  rows_at(reflectors_.data(), dimensions_);
+  outs.resize(count);
+  for (std::size_t v = 0; v < count; ++v) {
+    pointers[v] = weights.data() + v * lead_;
+    outs[v] = vectors + v * dimensions_;
   }
+  kernels.add_rows(rows.data(), lead_, pointers.data(), count, dimensions_, outs.data());
 }
 
 std::uint64_t Frame::bytes_in_memory() const {

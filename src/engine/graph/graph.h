@@ -6,6 +6,7 @@
 #include <limits>
 #include <span>
 
+#include "engine/prefetch.h"
 #include "engine/storage/aligned_buffer.h"
 
 namespace similis::engine {
@@ -35,14 +36,18 @@ class Graph {
     }
     return count;
   }
+  /// One of the row's slots; kNone behind the last edge.
+  [[nodiscard]] std::uint32_t neighbour(std::uint32_t row, std::uint32_t slot) const {
+    return __atomic_load_n(list(row) + slot, __ATOMIC_RELAXED);
+  }
   /// At most slots() of them. One writer a row at a time.
   void set_neighbours(std::uint32_t row, std::span<const std::uint32_t> edges);
   /// False when all slots are taken. One writer a row at a time.
   bool add_neighbour(std::uint32_t row, std::uint32_t edge);
 
+  /// Fetches the row's edges.
   void prefetch(std::uint32_t row) const {
-    const auto* at = reinterpret_cast<const char*>(list(row));
-    for (std::size_t i = 0; i < slots_ * sizeof(std::uint32_t); i += 64) __builtin_prefetch(at + i);
+    engine::prefetch(list(row), slots_ * sizeof(std::uint32_t));
   }
 
  private:

@@ -1,29 +1,32 @@
 #include "engine/graph/walk.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace similis::engine {
+namespace {
 
-bool Walk::first_visit(std::uint32_t row) {
-  std::uint64_t& word = seen_[row / 64];
-  const std::uint64_t bit = std::uint64_t{1} << (row % 64);
-  if ((word & bit) != 0) return false;
-  if (word == 0) marked_.push_back(row / 64);
-  word |= bit;
-  return true;
+// A place in the list as one number, so that one comparison orders two of them, nearer first and
+// then by row: the nearness, the row, and whether its edges were followed.
+constexpr std::uint64_t kExpanded = 1;
+
+std::uint64_t key_of(float nearness, std::uint32_t row) {
+  const auto bits = std::bit_cast<std::uint32_t>(nearness);
+  // Ascending as floats descend.
+  const std::uint32_t farness = (bits >> 31) != 0 ? bits : ~(bits | 0x8000'0000U);
+  return std::uint64_t{farness} << 32 | std::uint64_t{row} << 1;
 }
 
-std::size_t Walk::offer(Candidate candidate) {
-  if (count_ == list_size_ && !(candidate < list_[count_ - 1])) return count_;
-  std::size_t at = count_ < list_size_ ? count_++ : count_ - 1;
-  for (; at > 0 && candidate < list_[at - 1]; --at) {
-    list_[at] = list_[at - 1];
-    done_[at] = done_[at - 1];
-  }
-  list_[at] = candidate;
-  done_[at] = 0;
-  return at;
+std::uint32_t row_of(std::uint64_t key) {
+  return static_cast<std::uint32_t>(key) >> 1;
 }
+
+float nearness_of(std::uint64_t key) {
+  const auto farness = static_cast<std::uint32_t>(key >> 32);
+  return std::bit_cast<float>((farness >> 31) != 0 ? farness : ~farness & 0x7fff'ffffU);
+}
+
+}  // namespace
 
 void Walk::begin(const Graph& graph, const CodeTable& codes, const QueryCode& query,
                  std::uint32_t entry, std::size_t list_size) {
@@ -32,19 +35,21 @@ void Walk::begin(const Graph& graph, const CodeTable& codes, const QueryCode& qu
   query_ = &query;
   list_size_ = list_size;
   list_.resize(list_size);
-  done_.resize(list_size);
   count_ = 0;
   comparisons_ = 1;
   expanded_.clear();
-  edges_.resize(graph.slots());
-  fresh_.resize(graph.slots());
+  fresh_.resize(graph.slots() + 1);
   fresh_count_ = 0;
-  for (const std::uint32_t word : marked_) seen_[word] = 0;
-  marked_.clear();
-  if (seen_.size() * 64 < graph.rows()) seen_.resize(graph.rows() / 64 + 1);
-
-  (void)first_visit(entry);
-  offer({query.walk(codes.record(entry)), entry});
+  for (std::size_t i = 0; i < marked_count_; ++i) seen_[marked_[i]] = 0;
+  marked_count_ = 0;
+  const std::size_t words = graph.rows() / 64 + 1;
+  if (seen_.size() < words) {
+    seen_.resize(words);
+    marked_.resize(words + 1);
+  }
+  fresh_count_ = meet(entry, 0);
+  offer(key_of(query.walk(codes.record(entry)), entry));
+  fresh_count_ = 0;
   next_ = 0;
   graph.prefetch(entry);
 }
@@ -54,36 +59,86 @@ bool Walk::step() {
     compare();
     return true;
   }
-  while (next_ < count_ && done_[next_] != 0) ++next_;
+  find_next();
   if (next_ == count_) return false;
   look_around();
   return true;
 }
 
+/// Puts the row behind `fresh` others to be compared, unless it was met before; how many there are
+/// then. Without a branch, as nobody could foretell it.
+std::size_t Walk::meet(std::uint32_t row, std::size_t fresh) {
+  std::uint64_t& word = seen_[row / 64];
+  const std::uint64_t bit = std::uint64_t{1} << (row % 64);
+  const std::uint64_t before = word;
+  word = before | bit;
+  marked_[marked_count_] = row / 64;
+  marked_count_ += before == 0 ? 1 : 0;
+  fresh_[fresh] = row;
+  return fresh + ((before & bit) == 0 ? 1 : 0);
+}
+
+std::size_t Walk::offer(std::uint64_t key) {
+  if (count_ == list_size_ && key >= list_[count_ - 1]) return count_;
+  std::size_t place = 0;
+  for (std::size_t left = count_; left > 0;) {
+    const std::size_t half = (left + 1) / 2;
+    place += list_[place + half - 1] < key ? half : 0;
+    left -= half;
+  }
+  if (count_ < list_size_) ++count_;
+  const auto at = list_.begin() + static_cast<std::ptrdiff_t>(place);
+  const auto end = list_.begin() + static_cast<std::ptrdiff_t>(count_);
+  std::move_backward(at, end - 1, end);
+  *at = key;
+  return place;
+}
+
+void Walk::find_next() {
+  while (next_ < count_ && (list_[next_] & kExpanded) != 0) ++next_;
+}
+
 /// Expands the nearest row: those beside it that were not met yet are to be compared.
 void Walk::look_around() {
-  done_[next_] = 1;
-  expanded_.push_back(list_[next_]);
-  const std::uint32_t edges = graph_->neighbours(list_[next_].row, edges_.data());
-  for (std::uint32_t i = 0; i < edges; ++i) {
-    if (!first_visit(edges_[i])) continue;
-    codes_->prefetch_walk(edges_[i]);
-    fresh_[fresh_count_++] = edges_[i];
+  std::uint64_t& nearest = list_[next_];
+  const std::uint32_t from = row_of(nearest);
+  expanded_.push_back({nearness_of(nearest), from});
+  std::size_t fresh = 0;
+  for (std::uint32_t i = 0; i < graph_->slots(); ++i) {
+    const std::uint32_t row = graph_->neighbour(from, i);
+    if (row == Graph::kNone) break;
+    fresh = meet(row, fresh);
   }
+  nearest |= kExpanded;
+  fresh_count_ = fresh;
+  for (std::size_t i = 0; i < fresh; ++i) codes_->prefetch_walk(fresh_[i]);
   // The edges of the one that comes next, as far as it is known.
-  while (next_ < count_ && done_[next_] != 0) ++next_;
-  if (next_ < count_) graph_->prefetch(list_[next_].row);
+  find_next();
+  if (next_ < count_) graph_->prefetch(row_of(list_[next_]));
 }
 
 void Walk::compare() {
-  for (std::size_t i = 0; i < fresh_count_; ++i) {
-    const std::size_t place = offer({query_->walk(codes_->record(fresh_[i])), fresh_[i]});
-    if (place > next_ || place == count_) continue;
-    next_ = place;
-    graph_->prefetch(fresh_[i]);
+  const std::byte* records[QueryCode::kWalkMax];
+  float nearness[QueryCode::kWalkMax];
+  for (std::size_t begin = 0; begin < fresh_count_; begin += QueryCode::kWalkMax) {
+    const std::size_t count = std::min(fresh_count_ - begin, QueryCode::kWalkMax);
+    for (std::size_t i = 0; i < count; ++i) records[i] = codes_->record(fresh_[begin + i]);
+    query_->walk(std::span(records).first(count), nearness);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t place = offer(key_of(nearness[i], fresh_[begin + i]));
+      if (place > next_ || place == count_) continue;
+      next_ = place;
+      graph_->prefetch(fresh_[begin + i]);
+    }
   }
   comparisons_ += fresh_count_;
   fresh_count_ = 0;
+}
+
+std::span<const Candidate> Walk::found() {
+  found_.resize(count_);
+  for (std::size_t i = 0; i < count_; ++i) found_[i] = {nearness_of(list_[i]), row_of(list_[i])};
+  return found_;
 }
 
 }  // namespace similis::engine

@@ -41,32 +41,32 @@ class Walk {
     }
   }
 
-  /// At most list_size rows, nearest first.
-  [[nodiscard]] std::span<const Candidate> found() const { return {list_.data(), count_}; }
+  /// After the end: at most list_size rows, nearest first.
+  [[nodiscard]] std::span<const Candidate> found();
   /// Every row whose edges were followed, in that order.
   [[nodiscard]] std::span<const Candidate> expanded() const { return expanded_; }
   [[nodiscard]] std::uint64_t comparisons() const { return comparisons_; }
 
  private:
   /// Takes the row into the list when it is near enough; its place, or the list's end.
-  std::size_t offer(Candidate candidate);
-  [[nodiscard]] bool first_visit(std::uint32_t row);
+  std::size_t offer(std::uint64_t key);
+  std::size_t meet(std::uint32_t row, std::size_t fresh);
+  void find_next();
   void look_around();
   void compare();
 
   const Graph* graph_ = nullptr;
   const CodeTable* codes_ = nullptr;
   const QueryCode* query_ = nullptr;
-  std::vector<Candidate> list_;     // count_ of them, nearest first
-  std::vector<std::uint8_t> done_;  // beside list_: expanded
+  std::vector<std::uint64_t> list_;  // count_ of them, nearest first
   std::size_t count_ = 0;
   std::size_t list_size_ = 0;
   std::size_t next_ = 0;  // the nearest of the list that is not expanded
-  std::vector<Candidate> expanded_;
+  std::vector<Candidate> expanded_, found_;
   std::vector<std::uint64_t> seen_;    // a bit each row
-  std::vector<std::uint32_t> marked_;  // the words of seen_ that are not zero
+  std::vector<std::uint32_t> marked_;  // marked_count_ of them: the words of seen_ that are not 0
+  std::size_t marked_count_ = 0;
   std::uint64_t comparisons_ = 0;
-  std::vector<std::uint32_t> edges_;
   std::vector<std::uint32_t> fresh_;  // of the row expanded last: to be compared
   std::size_t fresh_count_ = 0;
 };

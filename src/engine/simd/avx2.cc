@@ -116,33 +116,46 @@ void to_float(const std::uint16_t* in, std::size_t count, float* out) {
 }
 
 /// Four rows at a time, so that `out` is read and written once for four.
-void add_rows(const std::uint16_t* const* rows, std::size_t row_count, const float* weights,
-              std::size_t dimensions, float* out) {
-  std::size_t r = 0;
-  for (; r + 4 <= row_count; r += 4) {
-    const __m256 w0 = _mm256_set1_ps(weights[r]), w1 = _mm256_set1_ps(weights[r + 1]);
-    const __m256 w2 = _mm256_set1_ps(weights[r + 2]), w3 = _mm256_set1_ps(weights[r + 3]);
-    std::size_t d = 0;
-    for (; d + 8 <= dimensions; d += 8) {
-      __m256 a = _mm256_fmadd_ps(w0, load_row(rows[r] + d), _mm256_loadu_ps(out + d));
-      __m256 b = _mm256_mul_ps(w1, load_row(rows[r + 1] + d));
-      a = _mm256_fmadd_ps(w2, load_row(rows[r + 2] + d), a);
-      b = _mm256_fmadd_ps(w3, load_row(rows[r + 3] + d), b);
-      _mm256_storeu_ps(out + d, _mm256_add_ps(a, b));
+/// V vectors, 16 coordinates at a time.
+template <int V>
+inline void add_rows_to(const std::uint16_t* const* rows, std::size_t row_count,
+                        const float* const* weights, std::size_t dimensions, float* const* outs) {
+  std::size_t d = 0;
+  for (; d + 16 <= dimensions; d += 16) {
+    __m256 sum[V][2];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      sum[v][0] = _mm256_loadu_ps(outs[v] + d);
+      sum[v][1] = _mm256_loadu_ps(outs[v] + d + 8);
     }
-    for (; d < dimensions; ++d)
-      for (std::size_t i = r; i < r + 4; ++i)
-        out[d] += weights[i] * _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(rows[i][d])));
+    for (std::size_t r = 0; r < row_count; ++r) {
+      const __m256 x0 = load_row(rows[r] + d), x1 = load_row(rows[r] + d + 8);
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        const __m256 w = _mm256_broadcast_ss(weights[v] + r);
+        sum[v][0] = _mm256_fmadd_ps(w, x0, sum[v][0]);
+        sum[v][1] = _mm256_fmadd_ps(w, x1, sum[v][1]);
+      }
+    }
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      _mm256_storeu_ps(outs[v] + d, sum[v][0]);
+      _mm256_storeu_ps(outs[v] + d + 8, sum[v][1]);
+    }
   }
-  for (; r < row_count; ++r) {
-    const __m256 w = _mm256_set1_ps(weights[r]);
-    std::size_t d = 0;
-    for (; d + 8 <= dimensions; d += 8)
-      _mm256_storeu_ps(out + d,
-                       _mm256_fmadd_ps(w, load_row(rows[r] + d), _mm256_loadu_ps(out + d)));
-    for (; d < dimensions; ++d)
-      out[d] += weights[r] * _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(rows[r][d])));
-  }
+  for (std::size_t r = 0; r < row_count; ++r)
+    for (std::size_t i = d; i < dimensions; ++i) {
+      const float x = _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(rows[r][i])));
+      for (int v = 0; v < V; ++v) outs[v][i] += weights[v][r] * x;
+    }
+}
+
+void add_rows(const std::uint16_t* const* rows, std::size_t row_count, const float* const* weights,
+              std::size_t vector_count, std::size_t dimensions, float* const* outs) {
+  std::size_t v = 0;
+  for (; v + 4 <= vector_count; v += 4)
+    add_rows_to<4>(rows, row_count, weights + v, dimensions, outs + v);
+  for (; v < vector_count; ++v) add_rows_to<1>(rows, row_count, weights + v, dimensions, outs + v);
 }
 
 /// The three smallest steps, within each run of eight.
@@ -283,8 +296,18 @@ void to_planes(const std::int8_t* in, std::size_t words, std::size_t plane_count
   }
 }
 
-constexpr Kernels kTable{"avx2",   pairs<false>, pairs<true>, to_half,   to_float,  add_rows,
-                         hadamard, dot_nibbles,  to_bytes,    to_planes, dot_planes};
+void dot_codes(const std::uint8_t* const* codes, std::size_t count, const std::int8_t* query,
+               std::size_t dimensions, const std::uint64_t* planes, std::size_t plane_count,
+               std::size_t words, std::int32_t* nibbles, std::int32_t* bits) {
+  for (std::size_t i = 0; i < count; ++i) {
+    nibbles[i] = dot_nibbles(codes[i], query, dimensions);
+    bits[i] = dot_planes(reinterpret_cast<const std::uint64_t*>(codes[i] + dimensions / 2), planes,
+                         plane_count, words);
+  }
+}
+
+constexpr Kernels kTable{"avx2",   pairs<false>, pairs<true>, to_half,   to_float,   add_rows,
+                         hadamard, dot_nibbles,  to_bytes,    to_planes, dot_planes, dot_codes};
 
 }  // namespace
 

@@ -108,20 +108,46 @@ void to_float(const std::uint16_t* in, std::size_t count, float* out) {
 }
 
 /// Four rows at a time, so that `out` is read and written once for four.
-void add_rows(const std::uint16_t* const* rows, std::size_t row_count, const float* weights,
-              std::size_t dimensions, float* out) {
-  for (std::size_t r = 0; r < row_count; r += 4) {
-    const std::size_t here = row_count - r < 4 ? row_count - r : 4;
-    for (std::size_t d = 0; d < dimensions; d += 16) {
-      const std::size_t rest = dimensions - d;
-      const auto mask = static_cast<__mmask16>(rest >= 16 ? 0xffffu : (1u << rest) - 1);
-      __m512 sum = _mm512_maskz_loadu_ps(mask, out + d);
-      for (std::size_t i = r; i < r + here; ++i)
-        sum = _mm512_fmadd_ps(_mm512_set1_ps(weights[i]),
-                              _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, rows[i] + d)), sum);
-      _mm512_mask_storeu_ps(out + d, mask, sum);
+/// V vectors, 32 coordinates at a time.
+template <int V>
+inline void add_rows_to(const std::uint16_t* const* rows, std::size_t row_count,
+                        const float* const* weights, std::size_t dimensions, float* const* outs) {
+  for (std::size_t d = 0; d < dimensions; d += 32) {
+    const std::size_t rest = dimensions - d;
+    const auto low = static_cast<__mmask16>(rest >= 16 ? 0xffffu : (1u << rest) - 1);
+    const auto high = static_cast<__mmask16>(rest >= 32   ? 0xffffu
+                                             : rest >= 16 ? (1u << (rest - 16)) - 1
+                                                          : 0);
+    __m512 sum[V][2];
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) {
+      sum[v][0] = _mm512_maskz_loadu_ps(low, outs[v] + d);
+      sum[v][1] = _mm512_maskz_loadu_ps(high, outs[v] + d + 16);
+    }
+    for (std::size_t r = 0; r < row_count; ++r) {
+      const __m512 x0 = _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(low, rows[r] + d));
+      const __m512 x1 = _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(high, rows[r] + d + 16));
+#pragma GCC unroll 8
+      for (int v = 0; v < V; ++v) {
+        const __m512 w = _mm512_set1_ps(weights[v][r]);
+        sum[v][0] = _mm512_fmadd_ps(w, x0, sum[v][0]);
+        sum[v][1] = _mm512_fmadd_ps(w, x1, sum[v][1]);
+      }
+    }
+#pragma GCC unroll 8
+    for (int v = 0; v < V; ++v) {
+      _mm512_mask_storeu_ps(outs[v] + d, low, sum[v][0]);
+      _mm512_mask_storeu_ps(outs[v] + d + 16, high, sum[v][1]);
     }
   }
+}
+
+void add_rows(const std::uint16_t* const* rows, std::size_t row_count, const float* const* weights,
+              std::size_t vector_count, std::size_t dimensions, float* const* outs) {
+  std::size_t v = 0;
+  for (; v + 8 <= vector_count; v += 8)
+    add_rows_to<8>(rows, row_count, weights + v, dimensions, outs + v);
+  for (; v < vector_count; ++v) add_rows_to<1>(rows, row_count, weights + v, dimensions, outs + v);
 }
 
 /// The four smallest steps, within each run of sixteen.
@@ -236,8 +262,18 @@ void to_planes(const std::int8_t* in, std::size_t words, std::size_t plane_count
   }
 }
 
-constexpr Kernels kTable{"avx512", pairs<false>, pairs<true>, to_half,   to_float,  add_rows,
-                         hadamard, dot_nibbles,  to_bytes,    to_planes, dot_planes};
+void dot_codes(const std::uint8_t* const* codes, std::size_t count, const std::int8_t* query,
+               std::size_t dimensions, const std::uint64_t* planes, std::size_t plane_count,
+               std::size_t words, std::int32_t* nibbles, std::int32_t* bits) {
+  for (std::size_t i = 0; i < count; ++i) {
+    nibbles[i] = dot_nibbles(codes[i], query, dimensions);
+    bits[i] = dot_planes(reinterpret_cast<const std::uint64_t*>(codes[i] + dimensions / 2), planes,
+                         plane_count, words);
+  }
+}
+
+constexpr Kernels kTable{"avx512", pairs<false>, pairs<true>, to_half,   to_float,   add_rows,
+                         hadamard, dot_nibbles,  to_bytes,    to_planes, dot_planes, dot_codes};
 
 }  // namespace
 

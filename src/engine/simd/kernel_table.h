@@ -19,9 +19,11 @@ struct Kernels {
   /// Rounds to nearest, ties to even; beyond 65504 becomes infinity.
   void (*to_half)(const float* in, std::size_t count, std::uint16_t* out);
   void (*to_float)(const std::uint16_t* in, std::size_t count, float* out);
-  /// out[d] += sum over r of weights[r] * rows[r][d].
-  void (*add_rows)(const std::uint16_t* const* rows, std::size_t row_count, const float* weights,
-                   std::size_t dimensions, float* out);
+  /// outs[v][d] += sum over r of weights[v][r] * rows[r][d], in the order of r whatever stands
+  /// beside it.
+  void (*add_rows)(const std::uint16_t* const* rows, std::size_t row_count,
+                   const float* const* weights, std::size_t vector_count, std::size_t dimensions,
+                   float* const* outs);
   /// The Walsh-Hadamard transform in place, lengths kept. `size`: a power of two.
   void (*hadamard)(float* values, std::size_t size);
   /// The inner product of 4-bit unsigned codes and signed bytes. `dimensions`: a multiple of 64.
@@ -40,6 +42,11 @@ struct Kernels {
   /// product of bits and signed integers in two's complement, a plane of `words` words each.
   std::int32_t (*dot_planes)(const std::uint64_t* bits, const std::uint64_t* planes,
                              std::size_t plane_count, std::size_t words);
+  /// Both of them for many rows at once: at codes[i] lie the nibbles, and the bits behind them.
+  /// nibbles[i] and bits[i] are what dot_nibbles and dot_planes say of them.
+  void (*dot_codes)(const std::uint8_t* const* codes, std::size_t count, const std::int8_t* query,
+                    std::size_t dimensions, const std::uint64_t* planes, std::size_t plane_count,
+                    std::size_t words, std::int32_t* nibbles, std::int32_t* bits);
 };
 
 // Null where this build does not hold the instruction set.

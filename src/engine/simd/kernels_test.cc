@@ -157,6 +157,36 @@ TEST_P(KernelsTest, CodesAgreeWithScalar) {
   }
 }
 
+TEST_P(KernelsTest, ManyCodesAtOnceAreAsEachAlone) {
+  SCOPED_TRACE("seed " + std::to_string(seed()));
+  std::mt19937_64 random(seed());
+  for (const std::size_t dimensions : {0, 64, 128, 256, 320}) {
+    for (const std::size_t words : {0, 1, 7, 8, 9, 16, 25, 32, 40}) {
+      for (const std::size_t planes : {1, 4, 6}) {
+        constexpr std::size_t kCount = 5;
+        const std::size_t bytes = dimensions / 2 + 8 * words;
+        std::vector<std::uint8_t> codes(kCount * bytes + 1);  // also where nothing is aligned
+        for (auto& b : codes) b = static_cast<std::uint8_t>(random());
+        std::vector<std::int8_t> query(dimensions);
+        for (auto& q : query) q = static_cast<std::int8_t>(static_cast<int>(random() % 255) - 127);
+        std::vector<std::uint64_t> values(words * planes);
+        for (auto& v : values) v = random();
+        std::vector<const std::uint8_t*> rows;
+        for (std::size_t i = 0; i < kCount; ++i) rows.push_back(codes.data() + 1 + i * bytes);
+        std::int32_t nibbles[kCount], bits[kCount];
+        GetParam()->dot_codes(rows.data(), kCount, query.data(), dimensions, values.data(), planes,
+                              words, nibbles, bits);
+        for (std::size_t i = 0; i < kCount; ++i) {
+          std::vector<std::uint64_t> own(words);
+          if (words > 0) std::memcpy(own.data(), rows[i] + dimensions / 2, 8 * words);
+          EXPECT_EQ(nibbles[i], kScalarKernels->dot_nibbles(rows[i], query.data(), dimensions));
+          EXPECT_EQ(bits[i], kScalarKernels->dot_planes(own.data(), values.data(), planes, words));
+        }
+      }
+    }
+  }
+}
+
 // Rounding, sums and planes, at lengths with and without a rest.
 TEST_P(KernelsTest, BytesAndPlanesAgreeWithScalar) {
   SCOPED_TRACE("seed " + std::to_string(seed()));
@@ -220,8 +250,17 @@ TEST_P(KernelsTest, AddsWeightedRows) {
       for (std::size_t r = 0; r < count; ++r)
         for (std::size_t d = 0; d < dimensions; ++d)
           expected[d] += static_cast<double>(weights[r]) * floats[r * dimensions + d];
-      GetParam()->add_rows(rows.data(), count, weights.data(), dimensions, out.data());
+      // Nine vectors: whole groups and what is left; each comes out as it does alone.
+      std::vector<std::vector<float>> outs(9, out);
+      std::vector<const float*> weights_of(9, weights.data());
+      std::vector<float*> pointers;
+      for (auto& one : outs) pointers.push_back(one.data());
+      const float* alone = weights.data();
+      float* to = out.data();
+      GetParam()->add_rows(rows.data(), count, &alone, 1, dimensions, &to);
+      GetParam()->add_rows(rows.data(), count, weights_of.data(), 9, dimensions, pointers.data());
       for (std::size_t d = 0; d < dimensions; ++d) ASSERT_NEAR(out[d], expected[d], 1e-4);
+      for (const auto& one : outs) ASSERT_EQ(one, out);
     }
   }
 }

@@ -92,16 +92,20 @@ void to_float(const std::uint16_t* in, std::size_t count, float* out) {
     out[i] = vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(in[i]))), 0);
 }
 
-void add_rows(const std::uint16_t* const* rows, std::size_t row_count, const float* weights,
-              std::size_t dimensions, float* out) {
+void add_rows(const std::uint16_t* const* rows, std::size_t row_count, const float* const* weights,
+              std::size_t vector_count, std::size_t dimensions, float* const* outs) {
   for (std::size_t r = 0; r < row_count; ++r) {
     const std::uint16_t* row = rows[r];
     std::size_t d = 0;
-    for (; d + 4 <= dimensions; d += 4)
-      vst1q_f32(out + d, vfmaq_n_f32(vld1q_f32(out + d), load_row(row + d), weights[r]));
-    for (; d < dimensions; ++d)
-      out[d] +=
-          weights[r] * vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(row[d]))), 0);
+    for (; d + 4 <= dimensions; d += 4) {
+      const float32x4_t x = load_row(row + d);
+      for (std::size_t v = 0; v < vector_count; ++v)
+        vst1q_f32(outs[v] + d, vfmaq_n_f32(vld1q_f32(outs[v] + d), x, weights[v][r]));
+    }
+    for (; d < dimensions; ++d) {
+      const float x = vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(row[d]))), 0);
+      for (std::size_t v = 0; v < vector_count; ++v) outs[v][d] += weights[v][r] * x;
+    }
   }
 }
 
@@ -184,8 +188,18 @@ void to_planes(const std::int8_t* in, std::size_t words, std::size_t plane_count
   kScalarKernels->to_planes(in, words, plane_count, out);  // once a query
 }
 
-constexpr Kernels kTable{"neon",   pairs<false>, pairs<true>, to_half,   to_float,  add_rows,
-                         hadamard, dot_nibbles,  to_bytes,    to_planes, dot_planes};
+void dot_codes(const std::uint8_t* const* codes, std::size_t count, const std::int8_t* query,
+               std::size_t dimensions, const std::uint64_t* planes, std::size_t plane_count,
+               std::size_t words, std::int32_t* nibbles, std::int32_t* bits) {
+  for (std::size_t i = 0; i < count; ++i) {
+    nibbles[i] = dot_nibbles(codes[i], query, dimensions);
+    bits[i] = dot_planes(reinterpret_cast<const std::uint64_t*>(codes[i] + dimensions / 2), planes,
+                         plane_count, words);
+  }
+}
+
+constexpr Kernels kTable{"neon",   pairs<false>, pairs<true>, to_half,   to_float,   add_rows,
+                         hadamard, dot_nibbles,  to_bytes,    to_planes, dot_planes, dot_codes};
 
 }  // namespace
 

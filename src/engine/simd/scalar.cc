@@ -70,10 +70,12 @@ void to_float(const std::uint16_t* in, std::size_t count, float* out) {
   for (std::size_t i = 0; i < count; ++i) out[i] = half_to_float(in[i]);
 }
 
-void add_rows(const std::uint16_t* const* rows, std::size_t row_count, const float* weights,
-              std::size_t dimensions, float* out) {
-  for (std::size_t r = 0; r < row_count; ++r)
-    for (std::size_t d = 0; d < dimensions; ++d) out[d] += weights[r] * half_to_float(rows[r][d]);
+void add_rows(const std::uint16_t* const* rows, std::size_t row_count, const float* const* weights,
+              std::size_t vector_count, std::size_t dimensions, float* const* outs) {
+  for (std::size_t v = 0; v < vector_count; ++v)
+    for (std::size_t r = 0; r < row_count; ++r)
+      for (std::size_t d = 0; d < dimensions; ++d)
+        outs[v][d] += weights[v][r] * half_to_float(rows[r][d]);
 }
 
 void hadamard(float* values, std::size_t size) {
@@ -132,8 +134,18 @@ void to_planes(const std::int8_t* in, std::size_t words, std::size_t plane_count
   }
 }
 
-constexpr Kernels kTable{"scalar", pairs<false>, pairs<true>, to_half,   to_float,  add_rows,
-                         hadamard, dot_nibbles,  to_bytes,    to_planes, dot_planes};
+void dot_codes(const std::uint8_t* const* codes, std::size_t count, const std::int8_t* query,
+               std::size_t dimensions, const std::uint64_t* planes, std::size_t plane_count,
+               std::size_t words, std::int32_t* nibbles, std::int32_t* bits) {
+  for (std::size_t i = 0; i < count; ++i) {
+    nibbles[i] = dot_nibbles(codes[i], query, dimensions);
+    bits[i] = dot_planes(reinterpret_cast<const std::uint64_t*>(codes[i] + dimensions / 2), planes,
+                         plane_count, words);
+  }
+}
+
+constexpr Kernels kTable{"scalar", pairs<false>, pairs<true>, to_half,   to_float,   add_rows,
+                         hadamard, dot_nibbles,  to_bytes,    to_planes, dot_planes, dot_codes};
 
 }  // namespace
 
