@@ -1,5 +1,5 @@
 // Codes and graph in memory, without a disk: what a walk finds, and what it takes.
-// similis_graph_bench FOLDER [DEGREE LIST TAIL_BITS LEAD]: base.npy, query.npy and truth.npy (f32,
+// similis_graph_bench FOLDER [DEGREE LIST FINE_WORDS LEAD]: base.npy, query.npy and truth.npy (f32,
 // f32, int64).
 
 #include <algorithm>
@@ -21,7 +21,7 @@ namespace similis::engine {
 namespace {
 
 int run(const std::string& folder, const GraphOptions& graph_options, std::uint32_t lead,
-        std::uint32_t tail_bits) {
+        std::uint32_t fine_words) {
   const auto base = read_npy<float>(folder + "/base.npy");
   const auto queries = read_npy<float>(folder + "/query.npy");
   const auto truth = read_npy<std::int64_t>(folder + "/truth.npy");
@@ -37,7 +37,7 @@ int run(const std::string& folder, const GraphOptions& graph_options, std::uint3
   std::printf("frame: %.1f s, leading %u hold %.3f of the variance\n", bench_seconds() - begin,
               lead, static_cast<double>(frame.lead_share()));
 
-  const CodeLayout layout{lead, dimensions - lead, tail_bits};
+  const CodeLayout layout{lead, dimensions - lead, fine_words};
   CodeTable codes(layout, static_cast<std::uint32_t>(base.rows));
   std::vector<std::uint32_t> all(base.rows);
   std::iota(all.begin(), all.end(), 0U);
@@ -63,7 +63,7 @@ int run(const std::string& folder, const GraphOptions& graph_options, std::uint3
   std::printf("%6s %9s %9s %9s %9s %8s %8s %8s\n", "list", "in list", "in 10", "in 15", "in 20",
               "compared", "us", "us prep");
   for (const std::size_t list : {20, 30, 40, 50, 60, 80, 100, 150, 250}) {
-    Walk walk;
+    Walk<Graph> walk;
     std::size_t in_list = 0, in_refined[3] = {};
     std::uint64_t comparisons = 0;
     double walking = 0, preparing = 0;
@@ -104,7 +104,7 @@ int run(const std::string& folder, const GraphOptions& graph_options, std::uint3
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::cerr << "similis_graph_bench FOLDER [DEGREE LIST TAIL_BITS LEAD]\n";
+    std::cerr << "similis_graph_bench FOLDER [DEGREE LIST FINE_WORDS LEAD]\n";
     return 2;
   }
   const auto number = [&](int i, std::uint32_t otherwise) {
@@ -113,5 +113,5 @@ int main(int argc, char** argv) {
   similis::engine::GraphOptions options;
   options.degree = number(2, options.degree);
   options.list_size = number(3, options.list_size);
-  return similis::engine::run(argv[1], options, number(5, 256), number(4, 2));
+  return similis::engine::run(argv[1], options, number(5, 256), number(4, 8));
 }

@@ -247,7 +247,7 @@ TEST_F(GraphIndexTest, CopiesAndZerosDoNoHarm) {
 TEST_F(GraphIndexTest, CopiesAreReadOnce) {
   options_.segment_rows = 3000;
   options_.threads = 1;
-  options_.memory = make_memory_budget(7 << 20);  // no room for the vectors
+  options_.memory = make_memory_budget(6 << 20);  // no room for the vectors
   auto index = make();
   fill(*index, 1000);
   const auto copied = near(centres_);

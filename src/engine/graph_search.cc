@@ -57,7 +57,7 @@ struct GraphSearch::Flight {
 
 /// What one query of a group needs to walk.
 struct GraphSearch::Walker {
-  Walk walk;
+  Walk<Edges> walk;
   std::optional<QueryCode> code;
   CodeLayout layout;
   std::vector<Estimate> estimates;
@@ -286,7 +286,7 @@ void GraphSearch::gather(std::span<Walker> walkers, std::vector<float>& turned, 
   const bool walks = !plan.scanning_is_less(plan.size);
   if (walks) {
     for (Walker& walker : walkers)
-      walker.walk.begin(graph.graph, graph.codes, *walker.code, graph.entry,
+      walker.walk.begin(graph.graph, graph.codes, *walker.code, graph.entries,
                         static_cast<std::size_t>(plan.size));
     for (bool more = true; more;) {
       more = false;
@@ -324,7 +324,8 @@ void GraphSearch::collect(Walker& walker, const Plan& plan, bool walked) const {
       if (plan.scanning_is_less(size)) break;
       out.resize(before);
       size = std::min(std::ceil(size), plan.rows);
-      walker.walk.run(graph.graph, graph.codes, code, graph.entry, static_cast<std::size_t>(size));
+      walker.walk.run(graph.graph, graph.codes, code, graph.entries,
+                      static_cast<std::size_t>(size));
     }
     const auto near = walker.walk.found();
     for (std::size_t i = 0; i < near.size(); ++i) {

@@ -21,10 +21,18 @@ namespace {
 // What the principal components are learnt from.
 constexpr std::size_t kSampleRows = 8192;
 constexpr std::uint64_t kSeed = 1;
-// The leading coordinates, with eight bits each, hold three quarters of the variance of image
-// features (docs/engine.md); the rest take two.
+// The leading coordinates, with six bits each, hold three quarters of the variance of image
+// features (docs/engine.md); the rest take two, and half of them a third.
 constexpr std::uint32_t kLead = 256;
-constexpr std::uint32_t kTailBits = 2;
+
+CodeLayout layout_for(std::uint32_t dimensions) {
+  CodeLayout layout;
+  layout.lead = std::min(kLead, dimensions / 64 * 64);
+  layout.tail = dimensions - layout.lead;
+  layout.fine_words = static_cast<std::uint32_t>(layout.tail_words() / 2);
+  return layout;
+}
+
 // Of other vectors codes say too little, or the frame costs too much.
 constexpr std::uint32_t kDimensionsMin = 32, kDimensionsMost = 8192;
 // What searches are tried with.
@@ -76,11 +84,10 @@ class GraphMaker {
   Result<std::shared_ptr<const SegmentGraph>> make() {
     TRY(take_sample());
     if (sample_.empty()) sample_.resize(geometry_.dimensions);  // every row is dead: any frame fits
-    const std::uint32_t lead = std::min(kLead, geometry_.dimensions / 64 * 64);
-    Frame frame = Frame::learn(sample_, geometry_.dimensions, lead, kSeed);
+    const CodeLayout layout = layout_for(geometry_.dimensions);
+    Frame frame = Frame::learn(sample_, geometry_.dimensions, layout.lead, kSeed);
     sample_ = {};
     TRY(check());
-    const CodeLayout layout{lead, geometry_.dimensions - lead, kTailBits};
     CodeTable codes(layout, rows_);
     fingerprints_.resize(rows_);
     kinds_.assign(rows_, Kind::absent);
@@ -88,13 +95,8 @@ class GraphMaker {
         [&](std::uint32_t first, const VectorBlock& block, std::span<const std::uint32_t> sound) {
           encode(frame, codes, first, block, sound);
         }));
-    auto out = std::make_shared<SegmentGraph>(SegmentGraph{std::move(frame),
-                                                           std::move(codes),
-                                                           Graph(rows_, GraphOptions().degree),
-                                                           Graph::kNone,
-                                                           {},
-                                                           {},
-                                                           {}});
+    auto out = std::make_shared<SegmentGraph>(
+        SegmentGraph{std::move(frame), std::move(codes), Edges(), Graph::kNone, {}, {}, {}});
     out->copies = find_copies(out->codes);
     out->mark_copies();
     std::vector<std::uint32_t> members;
@@ -105,15 +107,17 @@ class GraphMaker {
     fingerprints_ = {};
     if (!members.empty()) {
       const GraphTrial trial = [&](BuiltGraph built, std::span<const std::uint32_t> held) {
-        out->graph = std::move(built.graph);
+        out->graph = Edges(built.graph);
         out->entry = built.entry;
+        out->find_entries();
         return calibrate(*out, {held.begin(), held.end()});
       };
       ASSIGN_OR_RETURN(BuiltGraph built,
                        build_graph(out->codes, members, {}, index_.budget->pool(), threads_, trial,
                                    [&](std::size_t) { return check().ok(); }));
-      out->graph = std::move(built.graph);
+      out->graph = Edges(built.graph);
       out->entry = built.entry;
+      out->find_entries();
     }
     return std::shared_ptr<const SegmentGraph>(std::move(out));
   }
@@ -409,10 +413,9 @@ bool IndexImpl::may_have_graph(std::uint64_t rows) const {
       shape.dimensions < kDimensionsMin || shape.dimensions > kDimensionsMost ||
       rows < options.graph_rows_min)
     return false;
-  const std::uint32_t lead = std::min(kLead, geometry.dimensions / 64 * 64);
-  const CodeLayout layout{lead, geometry.dimensions - lead, kTailBits};
+  const CodeLayout layout = layout_for(geometry.dimensions);
   // With the frame, and something for copies, so that it fits when the index is opened again.
-  const std::uint64_t frame = std::uint64_t{geometry.dimensions} * (2 * lead + 20);
+  const std::uint64_t frame = std::uint64_t{geometry.dimensions} * (2 * layout.lead + 20);
   const std::uint64_t bytes =
       rows * (layout.record_bytes() + GraphOptions().degree * sizeof(std::uint32_t) + 8) + frame;
   return budget->tables() - budgeted_tables + table_bytes() + bytes <= budget->limit();

@@ -11,11 +11,12 @@ namespace similis::engine {
 namespace {
 
 // Steps of the grids in standard deviations of a coordinate. After a random rotation coordinates
-// lie like normal ones: 4 bits with this step reach to 3.2 of them, so that the eight bits that
-// refine them are not cut off; the tail's are the best uniform steps for 2 and 3 bits (Max 1960).
+// lie like normal ones: 4 bits with this step reach to 3.2 of them, so that the six bits that
+// refine them are not cut off. The tail's is between the best for two bits (half of 0.996) and for
+// three (0.586, Max 1960): one grid, of which some coordinates lack the last bit.
 constexpr float kLeadStep = 0.40F;
-constexpr float kTailStep[] = {0, 2.0F, 0.996F, 0.586F};
-constexpr int kLeadLevels = 256;
+constexpr float kTailStep = 0.53F;
+constexpr int kLeadLevels = 64, kTailLevels = 8;
 
 struct Head {
   float lead_factor, tail_factor, half_squared, lead_factor_fine;
@@ -50,9 +51,38 @@ struct Fit {
   }
 };
 
-std::int32_t nibble_at(std::size_t i) {  // the byte of coordinate i
-  return static_cast<std::int32_t>(i / 64 * 32 + i % 32);
+// The byte of leading coordinate i, and where in it its bits begin.
+struct InByte {
+  std::size_t at;
+  unsigned shift;
+};
+InByte nibble(std::size_t i) {
+  return {i / 64 * 32 + i % 32, i % 64 < 32 ? 0U : 4U};
 }
+InByte crumb(std::size_t i) {
+  return {i / 64 * 16 + i % 16, static_cast<unsigned>(i % 64 / 16 * 2)};
+}
+
+// A record's parts.
+template <typename Byte>
+struct Parts {
+  Byte* high;
+  Byte* signs;
+  Byte* low;
+  Byte* second;
+  Byte* third;
+  Parts(const CodeLayout& layout, Byte* record)
+      : high(record + sizeof(Head)),
+        signs(high + layout.lead / 2),
+        low(record + layout.refine_offset() + sizeof(Refinement)),
+        second(low + layout.lead / 4),
+        third(second + 8 * layout.tail_words()) {}
+  [[nodiscard]] unsigned lead_code(std::size_t i) const {
+    const InByte h = nibble(i), l = crumb(i);
+    return (static_cast<unsigned>(high[h.at]) >> h.shift & 15) << 2 |
+           (static_cast<unsigned>(low[l.at]) >> l.shift & 3);
+  }
+};
 
 template <typename T>
 T read(const std::byte* from) {
@@ -68,25 +98,22 @@ void encode_record(const CodeLayout& layout, std::span<const float> turned,
   std::fill(record.begin(), record.end(), std::byte{0});
   Head head{};
   Refinement fine{};
-  std::byte* const high = record.data() + sizeof(Head);
-  std::byte* const signs = high + layout.lead / 2;
-  std::byte* const low = record.data() + layout.refine_offset() + sizeof(Refinement);
-  std::byte* const planes = low + layout.lead / 2;
+  const Parts<std::byte> parts(layout, record.data());
 
   const float* lead = turned.data();
   const float lead_squared = squares(lead, layout.lead);
   if (lead_squared > 0) {
     const float deviation = std::sqrt(lead_squared / static_cast<float>(layout.lead));
-    const float scale = 16 / (kLeadStep * deviation);  // of the fine grid
+    const float scale = 4 / (kLeadStep * deviation);  // of the fine grid
     Fit coarse_fit, fine_fit;
     for (std::size_t i = 0; i < layout.lead; ++i) {
       const auto level = static_cast<int>(std::floor(lead[i] * scale)) + kLeadLevels / 2;
       const auto code = static_cast<unsigned>(std::clamp(level, 0, kLeadLevels - 1));
-      coarse_fit.add(static_cast<float>(code / 16) - 7.5F, lead[i]);
-      fine_fit.add(static_cast<float>(code) - 127.5F, lead[i]);
-      const unsigned shift = i % 64 < 32 ? 0 : 4;
-      high[nibble_at(i)] |= static_cast<std::byte>(code / 16 << shift);
-      low[nibble_at(i)] |= static_cast<std::byte>((code & 15) << shift);
+      coarse_fit.add(static_cast<float>(code / 4) - 7.5F, lead[i]);
+      fine_fit.add(static_cast<float>(code) - 31.5F, lead[i]);
+      const InByte h = nibble(i), l = crumb(i);
+      parts.high[h.at] |= static_cast<std::byte>(code / 4 << h.shift);
+      parts.low[l.at] |= static_cast<std::byte>((code & 3) << l.shift);
     }
     head.lead_factor = coarse_fit.factor(lead_squared);
     head.lead_factor_fine = fine_fit.factor(lead_squared);
@@ -96,23 +123,22 @@ void encode_record(const CodeLayout& layout, std::span<const float> turned,
   const float* tail = turned.data() + layout.lead;
   const float tail_squared = squares(tail, layout.tail);
   if (tail_squared > 0) {
-    const int levels = 1 << layout.tail_bits;
     const float deviation = std::sqrt(tail_squared / static_cast<float>(layout.tail));
-    const float scale = 1 / (kTailStep[layout.tail_bits] * deviation);
-    const float middle = static_cast<float>(levels - 1) / 2;
-    const std::size_t plane_bytes = 8 * layout.tail_words();
+    const float scale = 1 / (kTailStep * deviation);
+    const std::size_t fine_count = std::size_t{64} * layout.fine_words;
     Fit sign_fit, fine_fit;
     for (std::size_t i = 0; i < layout.tail; ++i) {
-      // One bit: any step, the sign alone counts.
-      const auto level = static_cast<int>(std::floor(tail[i] * scale)) + levels / 2;
-      const auto code = static_cast<unsigned>(std::clamp(level, 0, levels - 1));
-      const unsigned sign = code >> (layout.tail_bits - 1);
-      sign_fit.add(sign != 0 ? 1.0F : -1.0F, tail[i]);
-      fine_fit.add(static_cast<float>(code) - middle, tail[i]);
+      const auto level = static_cast<int>(std::floor(tail[i] * scale)) + kTailLevels / 2;
+      const auto code = static_cast<unsigned>(std::clamp(level, 0, kTailLevels - 1));
+      sign_fit.add((code & 4) != 0 ? 1.0F : -1.0F, tail[i]);
+      // Without the last bit: the middle of what it tells apart.
+      fine_fit.add(i < fine_count ? static_cast<float>(code) - 3.5F
+                                  : static_cast<float>(code / 2 * 2) - 3.0F,
+                   tail[i]);
       const auto bit = static_cast<std::byte>(1U << (i % 8));
-      if (sign != 0) signs[i / 8] |= bit;
-      for (std::uint32_t p = 0; p + 1 < layout.tail_bits; ++p)
-        if ((code >> (layout.tail_bits - 2 - p) & 1) != 0) planes[p * plane_bytes + i / 8] |= bit;
+      if ((code & 4) != 0) parts.signs[i / 8] |= bit;
+      if ((code & 2) != 0) parts.second[i / 8] |= bit;
+      if (i < fine_count && (code & 1) != 0) parts.third[i / 8] |= bit;
     }
     head.tail_factor = sign_fit.factor(tail_squared);
     fine.tail_factor = fine_fit.factor(tail_squared);
@@ -126,26 +152,17 @@ void encode_record(const CodeLayout& layout, std::span<const float> turned,
 void decode_record(const CodeLayout& layout, const std::byte* record, std::span<float> turned) {
   const auto head = read<Head>(record);
   const auto fine = read<Refinement>(record + layout.refine_offset());
-  const std::byte* const high = record + sizeof(Head);
-  const std::byte* const signs = high + layout.lead / 2;
-  const std::byte* const low = record + layout.refine_offset() + sizeof(Refinement);
-  const std::byte* const planes = low + layout.lead / 2;
-  for (std::size_t i = 0; i < layout.lead; ++i) {
-    const unsigned shift = i % 64 < 32 ? 0 : 4;
-    const unsigned code = (static_cast<unsigned>(high[nibble_at(i)]) >> shift & 15) << 4 |
-                          (static_cast<unsigned>(low[nibble_at(i)]) >> shift & 15);
-    turned[i] = head.lead_factor_fine * (static_cast<float>(code) - 127.5F);
-  }
-  const float middle = static_cast<float>((1 << layout.tail_bits) - 1) / 2;
-  const std::size_t plane_bytes = 8 * layout.tail_words();
+  const Parts<const std::byte> parts(layout, record);
+  for (std::size_t i = 0; i < layout.lead; ++i)
+    turned[i] = head.lead_factor_fine * (static_cast<float>(parts.lead_code(i)) - 31.5F);
+  const std::size_t fine_count = std::size_t{64} * layout.fine_words;
   for (std::size_t i = 0; i < layout.tail; ++i) {
     const auto bit = [&](const std::byte* plane) {
-      return static_cast<unsigned>(plane[i / 8]) >> (i % 8) & 1;
+      return static_cast<float>(static_cast<unsigned>(plane[i / 8]) >> (i % 8) & 1);
     };
-    unsigned code = bit(signs);
-    for (std::uint32_t p = 0; p + 1 < layout.tail_bits; ++p)
-      code = code << 1 | bit(planes + p * plane_bytes);
-    turned[layout.lead + i] = fine.tail_factor * (static_cast<float>(code) - middle);
+    const float last = i < fine_count ? bit(parts.third) : 0.5F;
+    turned[layout.lead + i] =
+        fine.tail_factor * (4 * bit(parts.signs) + 2 * bit(parts.second) + last - 3.5F);
   }
 }
 
@@ -174,6 +191,9 @@ void QueryCode::set(std::span<const float> turned) {
   const float* tail = lead + layout_.lead;
   quantise(lead, layout_.lead, 127, lead_.data(), lead_step_, lead_sum_);
   quantise(tail, layout_.tail, kLargest, tail_.data(), tail_step_, tail_sum_);
+  rough_sum_ = 0;
+  for (std::size_t i = std::size_t{64} * layout_.fine_words; i < layout_.tail; ++i)
+    rough_sum_ += static_cast<float>(tail_[i]);
   plane_count_ = kPlanes;
   dropped_ = kDropped;
   kernels.to_planes(tail_.data(), layout_.tail_words(), kPlanes, planes_.data());
@@ -187,43 +207,40 @@ void QueryCode::set(std::span<const float> turned) {
 void QueryCode::set_record(const std::byte* record) {
   const auto head = read<Head>(record);
   const auto fine = read<Refinement>(record + layout_.refine_offset());
-  const std::byte* const high = record + sizeof(Head);
-  const std::byte* const signs = high + layout_.lead / 2;
-  const std::byte* const low = record + layout_.refine_offset() + sizeof(Refinement);
-  const std::byte* const lower = low + layout_.lead / 2;
+  const Parts<const std::byte> parts(layout_, record);
   std::int32_t sum = 0;
   for (std::size_t i = 0; i < layout_.lead; ++i) {
-    const unsigned shift = i % 64 < 32 ? 0 : 4;
-    const auto value =
-        static_cast<int>((static_cast<unsigned>(high[nibble_at(i)]) >> shift & 15) << 4 |
-                         (static_cast<unsigned>(low[nibble_at(i)]) >> shift & 15)) -
-        128;
-    lead_[i] = static_cast<std::int8_t>(std::max(value, -127));
+    lead_[i] = static_cast<std::int8_t>(2 * static_cast<int>(parts.lead_code(i)) - 63);
     sum += lead_[i];
   }
   lead_sum_ = static_cast<float>(sum);
-  lead_step_ = head.lead_factor_fine;
+  lead_step_ = head.lead_factor_fine / 2;
 
-  // A code c of b bits stands for the odd number 2c - (2^b - 1): in two's complement its lowest bit
-  // is one, the next are c's lower bits, and all above are the inverse of c's highest, its sign.
+  // Twice what a coordinate stands for, 2c - 7 of a code c of three bits and 4c - 6 of one of two,
+  // in two's complement: its highest bit is the inverse of the sign, the next the second bit; then
+  // the third and a one, or a one and a zero.
   const std::size_t words = layout_.tail_words();
-  plane_count_ = layout_.tail_bits + 1;
+  plane_count_ = 4;
   dropped_ = 0;
-  std::int32_t twice = 0;
+  std::int32_t twice = 0, rough = 0;
   for (std::size_t w = 0; w < words; ++w) {
+    const bool is_fine = w < layout_.fine_words;
     const std::size_t left = layout_.tail - w * 64;
     const std::uint64_t there = left >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << left) - 1;
-    planes_[w] = there;
-    for (std::uint32_t p = 0; p + 1 < layout_.tail_bits; ++p)  // the record's highest comes first
-      planes_[(layout_.tail_bits - 1 - p) * words + w] =
-          read<std::uint64_t>(lower + (p * words + w) * 8);
-    planes_[layout_.tail_bits * words + w] = ~read<std::uint64_t>(signs + w * 8) & there;
+    planes_[w] = is_fine ? there : 0;
+    planes_[words + w] = is_fine ? read<std::uint64_t>(parts.third + w * 8) : there;
+    planes_[2 * words + w] = read<std::uint64_t>(parts.second + w * 8);
+    planes_[3 * words + w] = ~read<std::uint64_t>(parts.signs + w * 8) & there;
+    std::int32_t here = 0;
     for (std::size_t p = 0; p < plane_count_; ++p) {
       const int count = std::popcount(planes_[p * words + w]);
-      twice += (p + 1 == plane_count_ ? -count : count) * (1 << p);
+      here += (p + 1 == plane_count_ ? -count : count) * (1 << p);
     }
+    twice += here;
+    if (!is_fine) rough += here;
   }
   tail_sum_ = static_cast<float>(twice);
+  rough_sum_ = static_cast<float>(rough);
   tail_step_ = fine.tail_factor / 2;
   squared_length_ = 2 * head.half_squared;
   lead_length_ = tail_length_ = std::sqrt(squared_length_);
@@ -261,26 +278,32 @@ QueryCode::Estimate QueryCode::refine(const std::byte* record) const {
   const auto& kernels = simd::kernels();
   const auto head = read<Head>(record);
   const auto fine = read<Refinement>(record + layout_.refine_offset());
-  const std::byte* const high = record + sizeof(Head);
-  const std::byte* const low = record + layout_.refine_offset() + sizeof(Refinement);
+  const Parts<const std::byte> parts(layout_, record);
   const std::size_t words = layout_.tail_words();
-  const auto nibbles = [&](const std::byte* codes) {
-    return kernels.dot_nibbles(reinterpret_cast<const std::uint8_t*>(codes), lead_.data(),
-                               layout_.lead);
+  const auto bytes = [](const std::byte* codes) {
+    return reinterpret_cast<const std::uint8_t*>(codes);
   };
+  // The query's planes lie `words` apart: of the third bits the rest of each is left out.
   const auto plane = [&](const std::byte* bits) {
     return kernels.dot_planes(reinterpret_cast<const std::uint64_t*>(bits), planes_.data(),
                               plane_count_, words);
   };
-  const auto lead = static_cast<float>(16 * nibbles(high) + nibbles(low)) - 127.5F * lead_sum_;
-  std::int32_t tail = plane(high + layout_.lead / 2);
-  for (std::uint32_t p = 0; p + 1 < layout_.tail_bits; ++p)
-    tail = 2 * tail + plane(low + layout_.lead / 2 + p * words * 8);
-  const float middle = static_cast<float>((1 << layout_.tail_bits) - 1) / 2;
+  const std::int32_t lead = 4 * kernels.dot_nibbles(bytes(parts.high), lead_.data(), layout_.lead) +
+                            kernels.dot_crumbs(bytes(parts.low), lead_.data(), layout_.lead);
+  std::int32_t third = 0;
+  for (std::size_t p = 0; p < plane_count_ && layout_.fine_words > 0; ++p) {
+    const std::int32_t count =
+        kernels.dot_planes(reinterpret_cast<const std::uint64_t*>(parts.third),
+                           planes_.data() + p * words, 1, layout_.fine_words);
+    // A plane alone is the last one of its number, and so counts negative.
+    third += (p + 1 == plane_count_ ? count : -count) * (1 << p);
+  }
+  const auto tail = static_cast<float>(4 * plane(parts.signs) + 2 * plane(parts.second) + third) +
+                    rough_sum_ / 2 - 3.5F * tail_sum_;
   Estimate out;
-  out.nearness = head.lead_factor_fine * lead_step_ * lead +
-                 fine.tail_factor * tail_step_ * (static_cast<float>(tail) - middle * tail_sum_) -
-                 head.half_squared;
+  out.nearness =
+      head.lead_factor_fine * lead_step_ * (static_cast<float>(lead) - 31.5F * lead_sum_) +
+      fine.tail_factor * tail_step_ * tail - head.half_squared;
   const float lead_error = fine.lead_error * lead_length_;
   const float tail_error = fine.tail_error * tail_length_;
   out.error = std::sqrt(lead_error * lead_error + tail_error * tail_error);

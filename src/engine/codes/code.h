@@ -7,30 +7,31 @@
 
 namespace similis::engine {
 
-/// How a turned vector (frame.h) is written down. The leading coordinates take eight bits each, in
-/// two halves; every other coordinate takes a sign and `tail_bits - 1` more. The first part of a
-/// record, the high halves and the signs, is all that a walk reads; the second refines it.
+/// How a turned vector (frame.h) is written down. The leading coordinates take six bits each: four
+/// high ones and two low ones. Of the others each takes a sign and one bit more, and those of the
+/// first `fine_words` words of 64 a third. The first part of a record, the high bits and the signs,
+/// is all that a walk reads; the second refines it.
 ///
-///   0   f32   factor of the leading coordinates by their high halves
+///   0   f32   factor of the leading coordinates by their high bits
 ///   4   f32   factor of the tail by its signs
 ///   8   f32   half of the squared length
-///   12  f32   factor of the leading coordinates by all eight bits
-///   16        high halves of the leading coordinates (simd dot_nibbles), then the signs
+///   12  f32   factor of the leading coordinates by all six bits
+///   16        high bits of the leading coordinates (simd dot_nibbles), then the signs
 ///   refine_offset()
 ///       f32   factor of the tail by all its bits
 ///       f32   error of the leading coordinates, f32 error of the tail, both by all bits
 ///       u32   0
-///             low halves of the leading coordinates, then the planes of the tail's lower bits,
-///             the highest of them first
+///             low bits of the leading coordinates (simd dot_crumbs), then the planes of the tail's
+///             second and third bits
 struct CodeLayout {
-  std::uint32_t lead = 0;       // a multiple of 64
-  std::uint32_t tail = 0;       // coordinates
-  std::uint32_t tail_bits = 2;  // 1..3, the sign among them
+  std::uint32_t lead = 0;        // a multiple of 64
+  std::uint32_t tail = 0;        // coordinates
+  std::uint32_t fine_words = 0;  // at most tail_words()
 
   [[nodiscard]] std::size_t tail_words() const { return (std::size_t{tail} + 63) / 64; }
   [[nodiscard]] std::size_t refine_offset() const { return 16 + lead / 2 + 8 * tail_words(); }
   [[nodiscard]] std::size_t record_bytes() const {
-    return refine_offset() + 16 + lead / 2 + 8 * tail_words() * (tail_bits - 1);
+    return refine_offset() + 16 + lead / 4 + 8 * (tail_words() + fine_words);
   }
   friend bool operator==(const CodeLayout&, const CodeLayout&) = default;
 };
@@ -92,8 +93,9 @@ class QueryCode {
   std::size_t dropped_ = kDropped;  // planes a walk leaves out
   float lead_step_ = 0;             // of lead_'s integers
   float tail_step_ = 0;
-  float lead_sum_ = 0;  // of lead_'s integers
-  float tail_sum_ = 0;  // of the tail's integers
+  float lead_sum_ = 0;   // of lead_'s integers
+  float tail_sum_ = 0;   // of the tail's integers
+  float rough_sum_ = 0;  // of those without a third bit
   float lead_length_ = 0;
   float tail_length_ = 0;
   float squared_length_ = 0;

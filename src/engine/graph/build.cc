@@ -56,7 +56,7 @@ class Builder {
   struct Worker {
     Worker(const CodeTable& codes, std::uint32_t degree)
         : own(codes.layout()), chosen_codes(degree, QueryCode(codes.layout())) {}
-    Walk walk;
+    Walk<Graph> walk;
     QueryCode own;
     std::vector<QueryCode> chosen_codes;
     std::vector<Candidate> candidates;

@@ -1,6 +1,7 @@
 #include "engine/graph/graph.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace similis::engine {
 
@@ -29,6 +30,30 @@ bool Graph::add_neighbour(std::uint32_t row, std::uint32_t edge) {
     return true;
   }
   return false;
+}
+
+Edges::Edges(const Graph& graph) {
+  begins_.reserve(std::size_t{graph.rows()} + 1);
+  std::uint32_t end = 0;
+  for (std::uint32_t row = 0; row < graph.rows(); ++row) {
+    std::uint32_t count = 0;
+    graph.for_neighbours(row, [&](std::uint32_t) { ++count; });
+    end += count;
+    begins_.push_back(end);
+    slots_ = std::max(slots_, count);
+  }
+  lists_ = AlignedBuffer::huge(std::size_t{end} * sizeof(std::uint32_t));
+  auto* to = reinterpret_cast<std::uint32_t*>(lists_.data());
+  for (std::uint32_t row = 0; row < graph.rows(); ++row)
+    graph.for_neighbours(row, [&](std::uint32_t edge) { *to++ = edge; });
+}
+
+Edges::Edges(std::vector<std::uint32_t> begins, std::span<std::byte>& to_fill)
+    : begins_(std::move(begins)),
+      lists_(AlignedBuffer::huge(std::size_t{begins_.back()} * sizeof(std::uint32_t))) {
+  for (std::size_t row = 0; row + 1 < begins_.size(); ++row)
+    slots_ = std::max(slots_, begins_[row + 1] - begins_[row]);
+  to_fill = lists_.span();
 }
 
 }  // namespace similis::engine

@@ -5,15 +5,16 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <vector>
 
 #include "engine/prefetch.h"
 #include "engine/storage/aligned_buffer.h"
 
 namespace similis::engine {
 
-/// Directed edges between the rows of a segment: so many slots a row, filled from the front. Slots
-/// are read and written as relaxed atomics, so that a walk may cross a row that is being rewritten:
-/// a list that is half old costs recall, never correctness.
+/// Directed edges between the rows of a segment while they are made: so many slots a row, filled
+/// from the front. Slots are read and written as relaxed atomics, so that a walk may cross a row
+/// that is being rewritten: a list that is half old costs recall, never correctness.
 class Graph {
  public:
   static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
@@ -36,9 +37,15 @@ class Graph {
     }
     return count;
   }
-  /// One of the row's slots; kNone behind the last edge.
-  [[nodiscard]] std::uint32_t neighbour(std::uint32_t row, std::uint32_t slot) const {
-    return __atomic_load_n(list(row) + slot, __ATOMIC_RELAXED);
+  /// Calls `visit` with each row that an edge of `row` leads to.
+  template <typename Visit>
+  void for_neighbours(std::uint32_t row, Visit visit) const {
+    const std::uint32_t* from = list(row);
+    for (std::uint32_t i = 0; i < slots_; ++i) {
+      const std::uint32_t to = __atomic_load_n(from + i, __ATOMIC_RELAXED);
+      if (to == kNone) return;
+      visit(to);
+    }
   }
   /// At most slots() of them. One writer a row at a time.
   void set_neighbours(std::uint32_t row, std::span<const std::uint32_t> edges);
@@ -57,6 +64,50 @@ class Graph {
 
   std::uint32_t rows_;
   std::uint32_t slots_;
+  AlignedBuffer lists_;
+};
+
+/// The same edges once they are made, one row's behind the other's: half of the slots are empty.
+class Edges {
+ public:
+  static constexpr std::uint32_t kNone = Graph::kNone;
+
+  Edges() = default;
+  explicit Edges(const Graph& graph);
+  /// `begins`: where each row's edges begin, and where the last one's end; ascending from 0.
+  /// `to_fill` gets the room for them.
+  Edges(std::vector<std::uint32_t> begins, std::span<std::byte>& to_fill);
+
+  [[nodiscard]] std::uint32_t rows() const {
+    return static_cast<std::uint32_t>(begins_.size()) - 1;
+  }
+  /// No row has more.
+  [[nodiscard]] std::uint32_t slots() const { return slots_; }
+  [[nodiscard]] std::span<const std::uint32_t> begins() const { return begins_; }
+  [[nodiscard]] std::span<const std::uint32_t> neighbours(std::uint32_t row) const {
+    return all().subspan(begins_[row], begins_[row + 1] - begins_[row]);
+  }
+  /// Every row's, one after the other.
+  [[nodiscard]] std::span<const std::uint32_t> all() const {
+    return {reinterpret_cast<const std::uint32_t*>(lists_.data()), begins_.back()};
+  }
+  [[nodiscard]] std::uint64_t bytes_in_memory() const {
+    return begins_.size() * sizeof(std::uint32_t) + lists_.size();
+  }
+
+  template <typename Visit>
+  void for_neighbours(std::uint32_t row, Visit visit) const {
+    for (const std::uint32_t to : neighbours(row)) visit(to);
+  }
+  /// Fetches the row's edges.
+  void prefetch(std::uint32_t row) const {
+    const auto edges = neighbours(row);
+    engine::prefetch(edges.data(), edges.size_bytes() + 63);
+  }
+
+ private:
+  std::vector<std::uint32_t> begins_ = {0};
+  std::uint32_t slots_ = 0;
   AlignedBuffer lists_;
 };
 

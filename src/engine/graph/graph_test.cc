@@ -94,7 +94,7 @@ TEST(Graph, WalksFindTheNearest) {
                            pool, 2, {}, {});
   ASSERT_TRUE(built.ok()) << built.error().message;
   EXPECT_EQ(reachable(*built), 2000U);
-  Walk walk;
+  Walk<Graph> walk;
   QueryCode query(points.layout);
   std::size_t found = 0;
   constexpr std::size_t kQueries = 100, kNearest = 10;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace similis::engine {
 namespace {
@@ -14,12 +15,17 @@ struct Head {
   std::uint32_t rows;
   std::uint32_t dimensions;
   std::uint32_t lead;
-  std::uint32_t tail_bits;
+  std::uint32_t code;  // kCode
   std::uint32_t slots;
   std::uint32_t entry;
-  std::uint32_t reserved[2];
+  std::uint32_t fine_words;
+  std::uint32_t reserved;
 };
 static_assert(sizeof(Head) == 32);
+// Which codes these are: others are made again.
+constexpr std::uint32_t kCode = 17;
+constexpr std::uint32_t kEntrySample = 1024;
+constexpr std::size_t kEntries = 16;
 enum Section : std::size_t { kHead, kFrame, kCopies, kZeros, kEfforts, kFirstOfRows };
 
 std::size_t sections_for(std::uint64_t bytes) {
@@ -50,6 +56,31 @@ Result<std::vector<T>> read_values(const DerivedFile& file, std::size_t section)
 void SegmentGraph::mark_copies() {
   is_copy.assign(copies.empty() ? 0 : (std::size_t{rows()} + 63) / 64, 0);
   for (const Copy& copy : copies) is_copy[copy.row / 64] |= std::uint64_t{1} << (copy.row % 64);
+}
+
+// Of a sample each time the row farthest from those that were taken (Gonzalez 1985).
+void SegmentGraph::find_entries() {
+  entries.clear();
+  if (entry == Graph::kNone) return;
+  std::vector<std::uint32_t> sample;
+  const std::uint32_t step = std::max<std::uint32_t>(1, rows() / kEntrySample);
+  for (std::uint32_t row = 0; row < rows(); row += step)
+    if (!graph.neighbours(row).empty()) sample.push_back(row);
+  std::vector<float> distance(sample.size(), std::numeric_limits<float>::infinity());
+  QueryCode query(codes.layout());
+  for (std::uint32_t taken = entry;;) {
+    entries.push_back(taken);
+    if (entries.size() == kEntries || sample.empty()) return;
+    query.set_record(codes.record(taken));
+    const float half = half_squared_length(codes.record(taken));
+    for (std::size_t i = 0; i < sample.size(); ++i) {
+      const float nearness = query.refine(codes.record(sample[i])).nearness;
+      distance[i] = std::min(distance[i], half - nearness);
+    }
+    const auto farthest = std::max_element(distance.begin(), distance.end());
+    if (*farthest <= 0) return;
+    taken = sample[static_cast<std::size_t>(farthest - distance.begin())];
+  }
 }
 
 std::span<const SegmentGraph::Copy> SegmentGraph::copies_of(std::uint32_t row) const {
@@ -84,7 +115,7 @@ std::size_t SegmentGraph::list_size(std::size_t k, float recall) const {
 }
 
 std::uint64_t SegmentGraph::bytes_in_memory() const {
-  return frame.bytes_in_memory() + codes.bytes().size() + graph.bytes().size() +
+  return frame.bytes_in_memory() + codes.bytes().size() + graph.bytes_in_memory() +
          copies.size() * sizeof(Copy) + zeros.size() * sizeof(std::uint32_t) +
          is_copy.size() * sizeof(std::uint64_t);
 }
@@ -96,13 +127,10 @@ Result<Manifest::Derived> write_segment_graph(const SegmentGraph& graph, Storage
   ASSIGN_OR_RETURN(const auto writer, DerivedWriter::create(storage, directory, index, file,
                                                             DerivedKind::graph, segment));
   const CodeLayout& layout = graph.codes.layout();
-  const Head head{graph.rows(),
-                  layout.lead + layout.tail,
-                  layout.lead,
-                  layout.tail_bits,
-                  graph.graph.slots(),
-                  graph.entry,
-                  {}};
+  const Head head{graph.rows(),        layout.lead + layout.tail,
+                  layout.lead,         kCode,
+                  graph.graph.slots(), graph.entry,
+                  layout.fine_words,   0};
   const std::string frame = graph.frame.encode();
   TRY(writer->add(bytes_of(head)));
   TRY(writer->add(std::as_bytes(std::span(frame))));
@@ -110,7 +138,8 @@ Result<Manifest::Derived> write_segment_graph(const SegmentGraph& graph, Storage
   TRY(writer->add(std::as_bytes(std::span(graph.zeros))));
   TRY(writer->add(std::as_bytes(std::span(graph.efforts))));
   TRY(add_in_pieces(*writer, graph.codes.bytes()));
-  TRY(add_in_pieces(*writer, graph.graph.bytes()));
+  TRY(add_in_pieces(*writer, std::as_bytes(graph.graph.begins())));
+  TRY(add_in_pieces(*writer, std::as_bytes(graph.graph.all())));
   return writer->finish();
 }
 
@@ -131,42 +160,50 @@ Result<std::shared_ptr<const SegmentGraph>> read_segment_graph(
   ASSIGN_OR_RETURN(Frame frame, Frame::decode(frame_bytes, name));
   if (head.rows == 0 || head.dimensions != dimensions || frame.dimensions() != dimensions ||
       frame.lead() != head.lead || head.lead % 64 != 0 || head.lead > dimensions ||
-      head.tail_bits < 1 || head.tail_bits > 3 || head.slots == 0 || head.slots > 1024 ||
-      (head.entry >= head.rows && head.entry != Graph::kNone))
+      head.code != kCode || head.slots == 0 || head.slots > 1024 ||
+      (head.entry >= head.rows && head.entry != Edges::kNone))
     return bad;
-  const CodeLayout layout{head.lead, dimensions - head.lead, head.tail_bits};
+  const CodeLayout layout{head.lead, dimensions - head.lead, head.fine_words};
+  if (head.fine_words > layout.tail_words()) return bad;
   const std::uint64_t code_bytes = std::uint64_t{head.rows} * layout.record_bytes();
-  const std::uint64_t slot_bytes = std::uint64_t{head.rows} * head.slots * sizeof(std::uint32_t);
-  if (file->sections() != kFirstOfRows + sections_for(code_bytes) + sections_for(slot_bytes))
+  const std::uint64_t begin_bytes = (std::uint64_t{head.rows} + 1) * sizeof(std::uint32_t);
+  if (file->sections() < kFirstOfRows + sections_for(code_bytes) + sections_for(begin_bytes))
     return bad;
-  auto out = std::make_shared<SegmentGraph>(SegmentGraph{std::move(frame),
-                                                         CodeTable(layout, head.rows),
-                                                         Graph(head.rows, head.slots),
-                                                         head.entry,
-                                                         {},
-                                                         {},
-                                                         {}});
+  std::size_t section = kFirstOfRows;
+  // Reads what is `bytes` long from the next sections.
+  const auto read_rows = [&](std::span<std::byte> to) -> Status {
+    for (std::size_t at = 0, s = section; at < to.size(); at += kSectionBytes, ++s)
+      if (s >= file->sections() ||
+          file->section_bytes(s) != std::min(kSectionBytes, to.size() - at))
+        return bad;
+    return read_in_pieces(*file, section, to);
+  };
+  auto out = std::make_shared<SegmentGraph>(SegmentGraph{
+      std::move(frame), CodeTable(layout, head.rows), Edges(), head.entry, {}, {}, {}});
   ASSIGN_OR_RETURN(out->copies, read_values<SegmentGraph::Copy>(*file, kCopies));
   ASSIGN_OR_RETURN(out->zeros, read_values<std::uint32_t>(*file, kZeros));
   ASSIGN_OR_RETURN(out->efforts, read_values<SegmentGraph::Effort>(*file, kEfforts));
-  std::size_t section = kFirstOfRows;
-  for (const auto bytes : {out->codes.bytes(), out->graph.bytes()}) {
-    for (std::size_t at = 0, s = section; at < bytes.size(); at += kSectionBytes, ++s)
-      if (file->section_bytes(s) != std::min(kSectionBytes, bytes.size() - at)) return bad;
-    TRY(read_in_pieces(*file, section, bytes));
-  }
+  TRY(read_rows(out->codes.bytes()));
+  std::vector<std::uint32_t> begins(begin_bytes / sizeof(std::uint32_t));
+  TRY(read_rows(std::as_writable_bytes(std::span(begins))));
+  if (begins.front() != 0 || !std::is_sorted(begins.begin(), begins.end()) ||
+      begins.back() > std::uint64_t{head.rows} * head.slots)
+    return bad;
+  std::span<std::byte> edge_bytes;
+  out->graph = Edges(std::move(begins), edge_bytes);
+  TRY(read_rows(edge_bytes));
+  if (file->sections() != section || out->graph.slots() > head.slots) return bad;
   // What a walk follows without looking leads to rows that there are.
   const auto outside = [&](std::uint32_t row) { return row >= head.rows; };
-  const std::span slots(reinterpret_cast<const std::uint32_t*>(out->graph.bytes().data()),
-                        slot_bytes / sizeof(std::uint32_t));
-  const bool sound = std::none_of(slots.begin(), slots.end(),
-                                  [&](auto row) { return row != Graph::kNone && outside(row); }) &&
+  const auto edges = out->graph.all();
+  const bool sound = std::none_of(edges.begin(), edges.end(), outside) &&
                      std::none_of(out->zeros.begin(), out->zeros.end(), outside) &&
                      std::none_of(out->copies.begin(), out->copies.end(), [&](const auto& copy) {
                        return outside(copy.original) || outside(copy.row);
                      });
   if (!sound || !std::is_sorted(out->copies.begin(), out->copies.end())) return bad;
   out->mark_copies();
+  out->find_entries();
   return std::shared_ptr<const SegmentGraph>(std::move(out));
 }
 

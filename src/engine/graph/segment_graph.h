@@ -32,7 +32,7 @@ struct SegmentGraph {
 
   Frame frame;
   CodeTable codes;  // of rows that are neither in the graph nor copies: undefined
-  Graph graph;
+  Edges graph;
   std::uint32_t entry = 0;                // where walks begin
   std::vector<Copy> copies;               // ascending
   std::vector<std::uint32_t> zeros = {};  // rows without direction: cosine cannot place them
@@ -43,6 +43,10 @@ struct SegmentGraph {
 
   /// Fills is_copy.
   void mark_copies();
+  /// Where walks begin: the entry, and rows far from it and from one another, so that a walk need
+  /// not find its way to what lies apart. Fills them, from the records.
+  void find_entries();
+  std::vector<std::uint32_t> entries = {};
   /// The rows of equal bytes to a row of the graph, ascending.
   [[nodiscard]] std::span<const Copy> copies_of(std::uint32_t row) const;
   /// The shortest list that holds `recall` of the nearest k; where none was measured to, twice the

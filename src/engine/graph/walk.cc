@@ -28,15 +28,16 @@ float nearness_of(std::uint64_t key) {
 
 }  // namespace
 
-void Walk::begin(const Graph& graph, const CodeTable& codes, const QueryCode& query,
-                 std::uint32_t entry, std::size_t list_size) {
+template <typename Graph>
+void Walk<Graph>::begin(const Graph& graph, const CodeTable& codes, const QueryCode& query,
+                        std::span<const std::uint32_t> entries, std::size_t list_size) {
   graph_ = &graph;
   codes_ = &codes;
   query_ = &query;
   list_size_ = list_size;
   list_.resize(list_size);
   count_ = 0;
-  comparisons_ = 1;
+  comparisons_ = entries.size();
   expanded_.clear();
   fresh_.resize(graph.slots() + 1);
   fresh_count_ = 0;
@@ -47,14 +48,15 @@ void Walk::begin(const Graph& graph, const CodeTable& codes, const QueryCode& qu
     seen_.resize(words);
     marked_.resize(words + 1);
   }
-  fresh_count_ = meet(entry, 0);
-  offer(key_of(query.walk(codes.record(entry)), entry));
-  fresh_count_ = 0;
+  for (const std::uint32_t entry : entries) {
+    if (meet(entry, 0) > 0) offer(key_of(query.walk(codes.record(entry)), entry));
+  }
   next_ = 0;
-  graph.prefetch(entry);
+  graph.prefetch(row_of(list_.front()));
 }
 
-bool Walk::step() {
+template <typename Graph>
+bool Walk<Graph>::step() {
   if (fresh_count_ > 0) {
     compare();
     return true;
@@ -67,7 +69,8 @@ bool Walk::step() {
 
 /// Puts the row behind `fresh` others to be compared, unless it was met before; how many there are
 /// then. Without a branch, as nobody could foretell it.
-std::size_t Walk::meet(std::uint32_t row, std::size_t fresh) {
+template <typename Graph>
+std::size_t Walk<Graph>::meet(std::uint32_t row, std::size_t fresh) {
   std::uint64_t& word = seen_[row / 64];
   const std::uint64_t bit = std::uint64_t{1} << (row % 64);
   const std::uint64_t before = word;
@@ -78,7 +81,8 @@ std::size_t Walk::meet(std::uint32_t row, std::size_t fresh) {
   return fresh + ((before & bit) == 0 ? 1 : 0);
 }
 
-std::size_t Walk::offer(std::uint64_t key) {
+template <typename Graph>
+std::size_t Walk<Graph>::offer(std::uint64_t key) {
   if (count_ == list_size_ && key >= list_[count_ - 1]) return count_;
   std::size_t place = 0;
   for (std::size_t left = count_; left > 0;) {
@@ -94,21 +98,19 @@ std::size_t Walk::offer(std::uint64_t key) {
   return place;
 }
 
-void Walk::find_next() {
+template <typename Graph>
+void Walk<Graph>::find_next() {
   while (next_ < count_ && (list_[next_] & kExpanded) != 0) ++next_;
 }
 
 /// Expands the nearest row: those beside it that were not met yet are to be compared.
-void Walk::look_around() {
+template <typename Graph>
+void Walk<Graph>::look_around() {
   std::uint64_t& nearest = list_[next_];
   const std::uint32_t from = row_of(nearest);
   expanded_.push_back({nearness_of(nearest), from});
   std::size_t fresh = 0;
-  for (std::uint32_t i = 0; i < graph_->slots(); ++i) {
-    const std::uint32_t row = graph_->neighbour(from, i);
-    if (row == Graph::kNone) break;
-    fresh = meet(row, fresh);
-  }
+  graph_->for_neighbours(from, [&](std::uint32_t row) { fresh = meet(row, fresh); });
   nearest |= kExpanded;
   fresh_count_ = fresh;
   for (std::size_t i = 0; i < fresh; ++i) codes_->prefetch_walk(fresh_[i]);
@@ -117,7 +119,8 @@ void Walk::look_around() {
   if (next_ < count_) graph_->prefetch(row_of(list_[next_]));
 }
 
-void Walk::compare() {
+template <typename Graph>
+void Walk<Graph>::compare() {
   const std::byte* records[QueryCode::kWalkMax];
   float nearness[QueryCode::kWalkMax];
   for (std::size_t begin = 0; begin < fresh_count_; begin += QueryCode::kWalkMax) {
@@ -135,10 +138,14 @@ void Walk::compare() {
   fresh_count_ = 0;
 }
 
-std::span<const Candidate> Walk::found() {
+template <typename Graph>
+std::span<const Candidate> Walk<Graph>::found() {
   found_.resize(count_);
   for (std::size_t i = 0; i < count_; ++i) found_[i] = {nearness_of(list_[i]), row_of(list_[i])};
   return found_;
 }
+
+template class Walk<Graph>;
+template class Walk<Edges>;
 
 }  // namespace similis::engine

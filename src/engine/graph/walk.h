@@ -24,21 +24,26 @@ struct Candidate {
 /// Best-first search over a graph by codes in memory (the GreedySearch of Subramanya et al.,
 /// "DiskANN", 2019): the nearest `list_size` rows met so far are kept, and the edges of the nearest
 /// one not yet expanded are followed, until all of them are. Reads nothing from disk. One thread a
-/// walk; keeps its memory from one to the next.
+/// walk; keeps its memory from one to the next. `Graph` is Graph or Edges.
+template <typename Graph>
 class Walk {
  public:
-  /// Stands at `entry`. `graph`, `codes` and `query` outlive the walk.
+  /// Stands at `entries`, at least one. `graph`, `codes` and `query` outlive the walk.
   void begin(const Graph& graph, const CodeTable& codes, const QueryCode& query,
-             std::uint32_t entry, std::size_t list_size);
+             std::span<const std::uint32_t> entries, std::size_t list_size);
   /// Goes on to where memory is waited for: what it will look at next is then on its way. False at
   /// the end. A thread that steps several walks in turn computes for one while others wait.
   bool step();
   /// From the beginning to the end.
-  void run(const Graph& graph, const CodeTable& codes, const QueryCode& query, std::uint32_t entry,
-           std::size_t list_size) {
-    begin(graph, codes, query, entry, list_size);
+  void run(const Graph& graph, const CodeTable& codes, const QueryCode& query,
+           std::span<const std::uint32_t> entries, std::size_t list_size) {
+    begin(graph, codes, query, entries, list_size);
     while (step()) {
     }
+  }
+  void run(const Graph& graph, const CodeTable& codes, const QueryCode& query, std::uint32_t entry,
+           std::size_t list_size) {
+    run(graph, codes, query, std::span(&entry, 1), list_size);
   }
 
   /// After the end: at most list_size rows, nearest first.

@@ -225,6 +225,24 @@ std::int32_t dot_nibbles(const std::uint8_t* codes, const std::int8_t* query,
   return sum_of(sum);
 }
 
+std::int32_t dot_crumbs(const std::uint8_t* codes, const std::int8_t* query,
+                        std::size_t dimensions) {
+  const __m256i low = _mm256_set1_epi8(3), ones = _mm256_set1_epi16(1);
+  __m256i sum = _mm256_setzero_si256();
+  for (std::size_t at = 0; at < dimensions; at += 64, codes += 16, query += 64) {
+    const __m128i c = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes));
+    const __m256i near =
+        _mm256_inserti128_si256(_mm256_castsi128_si256(c), _mm_srli_epi16(c, 2), 1);
+    const __m256i q0 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(query));
+    const __m256i q1 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(query + 32));
+    const __m256i products = _mm256_add_epi16(
+        _mm256_maddubs_epi16(_mm256_and_si256(near, low), q0),
+        _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(near, 4), low), q1));
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(products, ones));
+  }
+  return sum_of(sum);
+}
+
 /// Bits set in each byte.
 inline __m256i count_bytes(__m256i v) {
   const __m256i counts = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1,
@@ -306,8 +324,9 @@ void dot_codes(const std::uint8_t* const* codes, std::size_t count, const std::i
   }
 }
 
-constexpr Kernels kTable{"avx2",   pairs<false>, pairs<true>, to_half,   to_float,   add_rows,
-                         hadamard, dot_nibbles,  to_bytes,    to_planes, dot_planes, dot_codes};
+constexpr Kernels kTable{"avx2",    pairs<false>, pairs<true>, to_half,    to_float,
+                         add_rows,  hadamard,     dot_nibbles, dot_crumbs, to_bytes,
+                         to_planes, dot_planes,   dot_codes};
 
 }  // namespace
 

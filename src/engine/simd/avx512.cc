@@ -206,6 +206,28 @@ inline __m512i count_bytes(__m512i v) {
       _mm512_shuffle_epi8(counts, _mm512_and_si512(_mm512_srli_epi16(v, 4), low)));
 }
 
+/// 64 two-bit codes as bytes, in the order of their dimensions.
+inline __m512i crumbs(const std::uint8_t* codes) {
+  const __m512i shifts = _mm512_inserti64x4(
+      _mm512_castsi256_si512(_mm256_setr_m128i(_mm_set1_epi16(0), _mm_set1_epi16(2))),
+      _mm256_setr_m128i(_mm_set1_epi16(4), _mm_set1_epi16(6)), 1);
+  const __m512i c =
+      _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes)));
+  return _mm512_and_si512(_mm512_srlv_epi16(c, shifts), _mm512_set1_epi8(3));
+}
+
+std::int32_t dot_crumbs(const std::uint8_t* codes, const std::int8_t* query,
+                        std::size_t dimensions) {
+  const __m512i ones = _mm512_set1_epi16(1);
+  __m512i sum = _mm512_setzero_si512();
+  for (std::size_t at = 0; at < dimensions; at += 64, codes += 16, query += 64) {
+    const __m512i products =
+        _mm512_maddubs_epi16(crumbs(codes), _mm512_loadu_si512(static_cast<const void*>(query)));
+    sum = _mm512_add_epi32(sum, _mm512_madd_epi16(products, ones));
+  }
+  return _mm512_reduce_add_epi32(sum);
+}
+
 std::int32_t dot_planes(const std::uint64_t* bits, const std::uint64_t* planes,
                         std::size_t plane_count, std::size_t words) {
   __m512i total = _mm512_setzero_si512();
@@ -272,8 +294,9 @@ void dot_codes(const std::uint8_t* const* codes, std::size_t count, const std::i
   }
 }
 
-constexpr Kernels kTable{"avx512", pairs<false>, pairs<true>, to_half,   to_float,   add_rows,
-                         hadamard, dot_nibbles,  to_bytes,    to_planes, dot_planes, dot_codes};
+constexpr Kernels kTable{"avx512",  pairs<false>, pairs<true>, to_half,    to_float,
+                         add_rows,  hadamard,     dot_nibbles, dot_crumbs, to_bytes,
+                         to_planes, dot_planes,   dot_codes};
 
 }  // namespace
 

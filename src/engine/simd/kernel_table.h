@@ -31,6 +31,10 @@ struct Kernels {
   /// Query values lie in [-127, 127].
   std::int32_t (*dot_nibbles)(const std::uint8_t* codes, const std::int8_t* query,
                               std::size_t dimensions);
+  /// The same of 2-bit codes: byte 16 b + j holds dimensions 64 b + j, 64 b + 16 + j, 64 b + 32 + j
+  /// and 64 b + 48 + j, from its lowest bits up.
+  std::int32_t (*dot_crumbs)(const std::uint8_t* codes, const std::int8_t* query,
+                             std::size_t dimensions);
   /// out[i] = in[i] * scale, rounded to nearest, ties to even; the products must lie in [-127,
   /// 127]. Returns the sum of out.
   std::int32_t (*to_bytes)(const float* in, std::size_t count, float scale, std::int8_t* out);

@@ -140,10 +140,17 @@ TEST_P(KernelsTest, CodesAgreeWithScalar) {
     for (auto& q : query) q = static_cast<std::int8_t>(static_cast<int>(random() % 255) - 127);
     EXPECT_EQ(GetParam()->dot_nibbles(codes.data() + 1, query.data() + 1, blocks * 64),
               kScalarKernels->dot_nibbles(codes.data() + 1, query.data() + 1, blocks * 64));
+    EXPECT_EQ(GetParam()->dot_crumbs(codes.data() + 1, query.data() + 1, blocks * 64),
+              kScalarKernels->dot_crumbs(codes.data() + 1, query.data() + 1, blocks * 64));
+    std::int32_t crumbs = 0;
+    for (std::size_t d = 0; d < blocks * 64; ++d)
+      crumbs += (codes[1 + d / 64 * 16 + d % 16] >> (d % 64 / 16 * 2) & 3) * query[1 + d];
+    EXPECT_EQ(kScalarKernels->dot_crumbs(codes.data() + 1, query.data() + 1, blocks * 64), crumbs);
   }
   std::vector<std::uint8_t> codes(640, 255);  // the largest sums
   std::vector<std::int8_t> query(1280, -127);
   EXPECT_EQ(GetParam()->dot_nibbles(codes.data(), query.data(), 1280), -1280 * 15 * 127);
+  EXPECT_EQ(GetParam()->dot_crumbs(codes.data(), query.data(), 1280), -1280 * 3 * 127);
 
   for (std::size_t words = 0; words <= 40; ++words) {
     for (const std::size_t planes : {1, 2, 4, 6}) {

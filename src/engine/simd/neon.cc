@@ -153,6 +153,22 @@ std::int32_t dot_nibbles(const std::uint8_t* codes, const std::int8_t* query,
   return vaddvq_s32(sum);
 }
 
+std::int32_t dot_crumbs(const std::uint8_t* codes, const std::int8_t* query,
+                        std::size_t dimensions) {
+  int32x4_t sum = vdupq_n_s32(0);
+  for (std::size_t at = 0; at < dimensions; at += 64, codes += 16, query += 64) {
+    const uint8x16_t c = vld1q_u8(codes), two = vdupq_n_u8(3);
+    const uint8x16_t parts[] = {vandq_u8(c, two), vandq_u8(vshrq_n_u8(c, 2), two),
+                                vandq_u8(vshrq_n_u8(c, 4), two), vshrq_n_u8(c, 6)};
+    for (std::size_t k = 0; k < 4; ++k) {
+      const int8x16_t part = vreinterpretq_s8_u8(parts[k]), q = vld1q_s8(query + 16 * k);
+      sum = vpadalq_s16(sum, vmlal_s8(vmull_s8(vget_low_s8(part), vget_low_s8(q)),
+                                      vget_high_s8(part), vget_high_s8(q)));
+    }
+  }
+  return vaddvq_s32(sum);
+}
+
 std::int32_t dot_planes(const std::uint64_t* bits, const std::uint64_t* planes,
                         std::size_t plane_count, std::size_t words) {
   std::int32_t total = 0;
@@ -198,8 +214,9 @@ void dot_codes(const std::uint8_t* const* codes, std::size_t count, const std::i
   }
 }
 
-constexpr Kernels kTable{"neon",   pairs<false>, pairs<true>, to_half,   to_float,   add_rows,
-                         hadamard, dot_nibbles,  to_bytes,    to_planes, dot_planes, dot_codes};
+constexpr Kernels kTable{"neon",    pairs<false>, pairs<true>, to_half,    to_float,
+                         add_rows,  hadamard,     dot_nibbles, dot_crumbs, to_bytes,
+                         to_planes, dot_planes,   dot_codes};
 
 }  // namespace
 

@@ -101,6 +101,14 @@ std::int32_t dot_nibbles(const std::uint8_t* codes, const std::int8_t* query,
   return sum;
 }
 
+std::int32_t dot_crumbs(const std::uint8_t* codes, const std::int8_t* query,
+                        std::size_t dimensions) {
+  std::int32_t sum = 0;
+  for (std::size_t at = 0; at < dimensions; at += 64, codes += 16, query += 64)
+    for (std::size_t j = 0; j < 64; ++j) sum += (codes[j % 16] >> (j / 16 * 2) & 3) * query[j];
+  return sum;
+}
+
 std::int32_t dot_planes(const std::uint64_t* bits, const std::uint64_t* planes,
                         std::size_t plane_count, std::size_t words) {
   std::int32_t sum = 0;
@@ -144,8 +152,9 @@ void dot_codes(const std::uint8_t* const* codes, std::size_t count, const std::i
   }
 }
 
-constexpr Kernels kTable{"scalar", pairs<false>, pairs<true>, to_half,   to_float,   add_rows,
-                         hadamard, dot_nibbles,  to_bytes,    to_planes, dot_planes, dot_codes};
+constexpr Kernels kTable{"scalar",  pairs<false>, pairs<true>, to_half,    to_float,
+                         add_rows,  hadamard,     dot_nibbles, dot_crumbs, to_bytes,
+                         to_planes, dot_planes,   dot_codes};
 
 }  // namespace
 
