@@ -17,13 +17,13 @@ constexpr std::size_t kGroups = 4;
 constexpr std::size_t kAhead = 6;
 constexpr std::size_t kBufferKeptMax = 1 << 20;
 
-/// How many times its error an estimate is doubted. Errors lie like normal ones, nearly; a row of
-/// the k best is lost when its own and those at the border conspire.
+/// How many times its error an estimate is doubted, as measured on image features. Errors lie like
+/// normal ones, nearly; a row of the k best is lost when its own and those at the border conspire.
 float doubt_for(const SearchOptions& options) {
   const bool bounded = options.scores == ScoreMode::bounded;
-  if (options.recall <= 0.95F) return bounded ? 0.5F : 1;
-  if (options.recall <= 0.99F) return bounded ? 1 : 1.5F;
-  if (options.recall <= 0.999F) return 2;
+  if (options.recall <= 0.95F) return bounded ? 0.5F : 0.7F;
+  if (options.recall <= 0.99F) return bounded ? 0.7F : 1;
+  if (options.recall <= 0.999F) return 1.6F;
   return 3;
 }
 
