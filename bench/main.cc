@@ -5,6 +5,7 @@
 
 #include "ingest.h"
 #include "query.h"
+#include "table.h"
 
 int main(int argc, char** argv) {
   using namespace similis::bench;
@@ -30,8 +31,26 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   query_command->add_option("--large", query.large, "Pictures of 4000 x 3000")
       ->capture_default_str();
+  TableOptions table;
+  CLI::App* table_command =
+      app.add_subcommand("table", "The engine beside the published table of DiskANN");
+  table_command->add_option("--rows", table.rows, "Vectors")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  table_command->add_option("--dimensions", table.dimensions, "Of each")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  table_command->add_option("--intrinsic", table.intrinsic, "Of the surface they lie on")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  table_command->add_option("--queries", table.queries, "Queries")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  table_command->add_option("--folder", table.folder, "Keep the index here, or use the one there");
   CLI11_PARSE(app, argc, argv);
-  const similis::Status status = ingest_command->parsed() ? run_ingest(ingest) : run_query(query);
+  const similis::Status status = ingest_command->parsed()  ? run_ingest(ingest)
+                                 : table_command->parsed() ? run_table(table)
+                                                           : run_query(query);
   if (status.ok()) return 0;
   std::fprintf(stderr, "similis: %s. %s\n", status.error().message.c_str(),
                status.error().hint.c_str());

@@ -33,7 +33,7 @@ constexpr std::array<Word, 16> kAllCommands{{
     {"doctor", ""},
     {"licenses", ""},
     {"completion", "bash zsh fish"},
-    {"bench", "ingest query"},
+    {"bench", "ingest query table"},
 }};
 
 /// The last, bench, is not everywhere.
