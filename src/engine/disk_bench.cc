@@ -98,11 +98,16 @@ void search(const std::filesystem::path& work, const Table<float>& queries,
     settings.emplace_back().list_size = list;
   if (memory != 0) {
     for (const float recall : {0.95F, 0.99F, 0.999F}) {
-      for (const std::size_t list : {30, 40, 50, 60, 80, 100, 150, 250}) {
+      SearchOptions& bounded = settings.emplace_back();
+      bounded.scores = ScoreMode::bounded;
+      bounded.recall = recall;
+    }
+    for (const float doubt : {0.5F, 0.7F, 0.85F, 1.0F, 1.6F, 2.2F, 3.0F}) {
+      for (const std::size_t list : {30, 40, 60, 100, 150, 250}) {
         SearchOptions& bounded = settings.emplace_back();
         bounded.scores = ScoreMode::bounded;
-        bounded.recall = recall;
         bounded.list_size = list;
+        bounded.doubt = doubt;
       }
     }
   }
@@ -129,10 +134,12 @@ void search(const std::filesystem::path& work, const Table<float>& queries,
     }
     std::sort(rates.begin(), rates.end());
     std::sort(alone.begin(), alone.end());
-    // ~ bounded, @ as calibrated.
-    const std::string target = std::to_string(setting.recall).substr(0, 5);
+    // ~ bounded, with its doubt; @ as calibrated.
+    const auto short_of = [](float value) { return std::to_string(value).substr(0, 5); };
+    const std::string target = short_of(setting.recall);
     std::string what = setting.list_size != 0 ? std::to_string(setting.list_size) : "@" + target;
-    if (setting.scores == ScoreMode::bounded) what = "~" + target + " " + what;
+    if (setting.doubt != 0) what = short_of(setting.doubt).substr(0, 4) + " " + what;
+    if (setting.scores == ScoreMode::bounded) what = "~" + what;
     const double recall =
         static_cast<double>(right) / static_cast<double>(queries.rows * setting.k);
     const double rate = rates[rates.size() / 2];
@@ -146,10 +153,12 @@ void search(const std::filesystem::path& work, const Table<float>& queries,
     }
     std::printf(
         "{\"engine\": \"similis\", \"scores\": \"%s\", \"target\": %s, \"list\": %zu, "
+        "\"doubt\": %.2f, "
         "\"recall10\": %.4f, \"qps\": %.0f, \"reads\": %.2f, \"bytes\": %.0f, \"p50_us\": %.0f, "
         "\"p99_us\": %.0f, \"rss_mb\": %.0f}\n",
         setting.scores == ScoreMode::bounded ? "bounded" : "exact", target.c_str(),
-        setting.list_size, recall, rate, reads, bytes, p50, p99, resident_mb() - resident_before);
+        setting.list_size, static_cast<double>(setting.doubt), recall, rate, reads, bytes, p50, p99,
+        resident_mb() - resident_before);
   }
 }
 

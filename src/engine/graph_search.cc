@@ -22,8 +22,8 @@ constexpr std::size_t kBufferKeptMax = 1 << 20;
 float doubt_for(const SearchOptions& options) {
   const bool bounded = options.scores == ScoreMode::bounded;
   if (options.recall <= 0.95F) return bounded ? 0.5F : 0.7F;
-  if (options.recall <= 0.99F) return bounded ? 0.7F : 1;
-  if (options.recall <= 0.999F) return 1.6F;
+  if (options.recall <= 0.99F) return bounded ? 0.85F : 1;
+  if (options.recall <= 0.999F) return bounded ? 2 : 1.6F;
   return 3;
 }
 

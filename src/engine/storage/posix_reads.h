@@ -38,5 +38,7 @@ class PosixReadFile final : public ReadFile {
 
 /// A queue in the kernel (io_uring). Null where that is refused, as in many containers.
 std::unique_ptr<ReadQueue> make_uring_queue();
+/// Reads by threads of the process, for all queues sixteen at a time.
+std::unique_ptr<ReadQueue> make_pool_queue();
 
 }  // namespace similis::engine

@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <random>
+#include <thread>
 
 #include "base/temporary_folder.h"
 #include "engine/storage/aligned_buffer.h"
@@ -11,7 +12,9 @@
 namespace similis::engine {
 namespace {
 
-class ReadQueueTest : public testing::TestWithParam<bool> {
+enum class Way : std::uint8_t { kernel, pool, one_by_one };
+
+class ReadQueueTest : public testing::TestWithParam<Way> {
  protected:
   static constexpr std::uint64_t kBytes = (1 << 20) + 100;
 
@@ -23,9 +26,14 @@ class ReadQueueTest : public testing::TestWithParam<bool> {
       content_.push_back(static_cast<std::byte>(random() & 0xff));
     EXPECT_TRUE((*file)->append(content_).ok());
     file_ = posix_storage().open(folder_.path() / "file").value();
-    queue_ = GetParam() ? make_uring_queue() : posix_storage().Storage::make_read_queue();
+    queue_ = make();
   }
 
+  static std::unique_ptr<ReadQueue> make() {
+    if (GetParam() == Way::kernel) return make_uring_queue();
+    if (GetParam() == Way::pool) return make_pool_queue();
+    return posix_storage().Storage::make_read_queue();
+  }
   void wait(const ReadGroup& group) {
     while (group.pending > 0) queue_->reap(true);
   }
@@ -38,7 +46,7 @@ class ReadQueueTest : public testing::TestWithParam<bool> {
 
 // More at once than the kernel's queue holds; past the page cache and, unaligned, through it.
 TEST_P(ReadQueueTest, ManyGroupsSideBySide) {
-  // Many containers refuse it; the engine then reads one by one, which the other suite tries.
+  // Many containers refuse it; the engine then reads by threads, which the other suite tries.
   if (!queue_) GTEST_SKIP() << "the kernel refuses io_uring";
   const std::uint64_t seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
@@ -67,7 +75,7 @@ TEST_P(ReadQueueTest, ManyGroupsSideBySide) {
 }
 
 TEST_P(ReadQueueTest, ReadsBeyondTheEndFailAlone) {
-  // Many containers refuse it; the engine then reads one by one, which the other suite tries.
+  // Many containers refuse it; the engine then reads by threads, which the other suite tries.
   if (!queue_) GTEST_SKIP() << "the kernel refuses io_uring";
   AlignedBuffer buffer(3 * kBlockBytes);
   ReadGroup group;
@@ -86,8 +94,39 @@ TEST_P(ReadQueueTest, ReadsBeyondTheEndFailAlone) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernel, ReadQueueTest, testing::Values(true));
-INSTANTIATE_TEST_SUITE_P(OneByOne, ReadQueueTest, testing::Values(false));
+// Several threads share the kernel, or the pool.
+TEST_P(ReadQueueTest, ThreadsHaveQueuesOfTheirOwn) {
+  if (!queue_) GTEST_SKIP() << "the kernel refuses io_uring";
+  std::vector<std::jthread> threads;
+  for (unsigned t = 0; t < 4; ++t) {
+    threads.emplace_back([this, t] {
+      const auto queue = make();
+      ASSERT_TRUE(queue);
+      std::mt19937_64 random(t);
+      AlignedBuffer buffer(20 * kBlockBytes);
+      for (int round = 0; round < 50; ++round) {
+        ReadGroup group;
+        for (std::size_t i = 0; i < 20; ++i) {
+          group.requests.push_back({file_.get(),
+                                    random() % (kBytes / kBlockBytes) * kBlockBytes,
+                                    {buffer.data() + i * kBlockBytes, kBlockBytes},
+                                    {}});
+        }
+        queue->submit(group);
+        while (group.pending > 0) queue->reap(true);
+        for (const ReadRequest& request : group.requests) {
+          ASSERT_TRUE(request.status.ok());
+          ASSERT_EQ(std::memcmp(request.out.data(), content_.data() + request.offset, kBlockBytes),
+                    0);
+        }
+      }
+    });
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernel, ReadQueueTest, testing::Values(Way::kernel));
+INSTANTIATE_TEST_SUITE_P(Pool, ReadQueueTest, testing::Values(Way::pool));
+INSTANTIATE_TEST_SUITE_P(OneByOne, ReadQueueTest, testing::Values(Way::one_by_one));
 
 }  // namespace
 }  // namespace similis::engine

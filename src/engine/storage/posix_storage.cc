@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
+#include <string_view>
 
 #include "base/file.h"
 #include "engine/storage/aligned_buffer.h"
@@ -73,8 +75,10 @@ class PosixStorage final : public Storage {
   }
 
   std::unique_ptr<ReadQueue> make_read_queue() override {
-    if (auto queue = make_uring_queue()) return queue;
-    return Storage::make_read_queue();
+    const char* forced = std::getenv("SIMILIS_READS");
+    const bool may_ask = forced == nullptr || std::string_view(forced) != "pool";
+    if (auto queue = may_ask ? make_uring_queue() : nullptr) return queue;
+    return make_pool_queue();
   }
 
   Result<std::vector<std::string>> list(const Path& directory) override {
