@@ -90,9 +90,9 @@ Result<TarWriter> TarWriter::create(const std::filesystem::path& path, std::stri
   if (writer == nullptr) {
     return Error(ErrorCode::resource_exhausted, "there is not enough memory to write an archive");
   }
-  archive_write_set_format_pax_restricted(writer);
-  // Names are bytes here, whatever the locale.
-  archive_write_set_options(writer, "hdrcharset=BINARY");
+  // Names are bytes here, whatever the locale: POSIX's own format has a header for that, which GNU
+  // tar warns of at each file.
+  archive_write_set_format_gnutar(writer);
   archive_write_set_bytes_per_block(writer, static_cast<int>(kCopyBytes));
   archive_write_set_bytes_in_last_block(writer, 1);
   if (archive_write_open_fd(writer, impl->file.fd()) != ARCHIVE_OK) return impl->error();

@@ -12,7 +12,7 @@
 
 namespace similis {
 
-/// Writes an uncompressed tar file (POSIX pax) that shows under its name only once it is whole.
+/// Writes an uncompressed tar file (GNU format) that shows under its name only once it is whole.
 /// Until finish() it lies beside it, hidden, under a name made of the writer's own.
 class TarWriter {
  public:

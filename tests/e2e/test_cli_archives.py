@@ -8,6 +8,7 @@ import shutil
 import signal
 import sqlite3
 import struct
+import subprocess
 import tarfile
 import unittest
 import urllib.error
@@ -51,6 +52,10 @@ class Archives(Similis):
         self.assertRegex(out, r"Exported 6 pictures · [0-9.]+ kB in .*all\.tar")
         self.assertRegex(out, r"failed +1\n +gone\.png  .*no longer there")
 
+        # The system's own tar has nothing to say against it.
+        listed = subprocess.run(["tar", "-tvf", self.root / "all.tar"], capture_output=True, text=True, check=True)
+        self.assertEqual(listed.stderr, "")
+        self.assertEqual(len(listed.stdout.splitlines()), 3 + 6)
         with tarfile.open(self.root / "all.tar") as tar:
             names = tar.getnames()
             self.assertEqual(names[:3], ["similis.json", "rows/000001.jsonl", "embeddings/000001.npy"])
