@@ -423,7 +423,8 @@ class Local(Similis):
     def test_doctor_and_licenses(self):
         for started in (False, True):
             checks = {check["name"]: check for check in self.ask("doctor")["checks"]}
-            names = {"processor", "memory", "disk", "stores", "formats", "sandbox", "models", "page"}
+            names = {"processor", "memory", "disk", "stores", "formats", "sandbox", "models", "page",
+                     "io_uring"}
             self.assertEqual(set(checks) - {"reading"}, names)
             self.assertEqual("reading" in checks, started)
             formats = checks["formats"]
