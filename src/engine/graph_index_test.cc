@@ -243,6 +243,31 @@ TEST_F(GraphIndexTest, CopiesAndZerosDoNoHarm) {
   for (std::size_t i = 0; i < 10; ++i) EXPECT_EQ(answer->hits[0][i], (Hit{i + 1, 0}));
 }
 
+// Nothing to walk over: rows of equal bytes alone, and rows without direction. The file is read as
+// it was written.
+TEST_F(GraphIndexTest, GraphsWithoutEdgesOpenAgain) {
+  options_.segment_rows = 3000;
+  for (const bool zeros : {false, true}) {
+    std::filesystem::remove_all(folder_.path() / "index");
+    const std::vector<float> row(kDimensions, zeros ? 0.0F : 1.0F);
+    {
+      auto index = make();
+      put(*index, 1, std::vector<std::vector<float>>(2000, row));
+      ASSERT_TRUE(index->build_graphs({}).ok());
+      ASSERT_TRUE(index->close().ok());
+    }
+    const auto index = Index::open(folder_.path() / "index", options_);
+    ASSERT_TRUE(index.ok());
+    EXPECT_EQ((*index)->statistics().graph_rows, 2000U);
+    const auto damage = (*index)->verify({});
+    ASSERT_TRUE(damage.ok());
+    EXPECT_TRUE(damage->empty());
+    const auto answer = (*index)->search(row, {});
+    ASSERT_TRUE(answer.ok());
+    EXPECT_EQ(answer->hits[0].size(), 10U);
+  }
+}
+
 // Rows of equal bytes are read once for all, with a filter and without.
 TEST_F(GraphIndexTest, CopiesAreReadOnce) {
   options_.segment_rows = 3000;

@@ -15,7 +15,7 @@ constexpr std::size_t kGroup = 8;
 constexpr std::size_t kGroups = 4;
 // So many rows ahead the rest of their records is fetched.
 constexpr std::size_t kAhead = 6;
-constexpr std::size_t kBufferKeptMax = 1 << 20;
+constexpr std::size_t kBufferKeptMax = 128 << 10;
 
 /// How many times its error an estimate is doubted, as measured on image features. Errors lie like
 /// normal ones, nearly; a row of the k best is lost when its own and those at the border conspire.

@@ -33,6 +33,8 @@ CodeLayout layout_for(std::uint32_t dimensions) {
   return layout;
 }
 
+// Edges are counted in 32 bits.
+constexpr std::uint64_t kGraphRowsMax = UINT32_MAX / GraphOptions().degree;
 // Of other vectors codes say too little, or the frame costs too much.
 constexpr std::uint32_t kDimensionsMin = 32, kDimensionsMost = 8192;
 // What searches are tried with.
@@ -106,9 +108,12 @@ class GraphMaker {
     }
     fingerprints_ = {};
     if (!members.empty()) {
-      const GraphTrial trial = [&](BuiltGraph built, std::span<const std::uint32_t> held) {
-        out->graph = Edges(built.graph);
-        out->entry = built.entry;
+      const GraphTrial trial = [&](BuiltGraph tried, std::span<const std::uint32_t> held) {
+        {
+          const BuiltGraph built = std::move(tried);  // not kept beside its edges
+          out->graph = Edges(built.graph);
+          out->entry = built.entry;
+        }
         out->find_entries();
         return calibrate(*out, {held.begin(), held.end()});
       };
@@ -118,6 +123,8 @@ class GraphMaker {
       out->graph = Edges(built.graph);
       out->entry = built.entry;
       out->find_entries();
+    } else {
+      out->graph = Edges(Graph(rows_, 1));
     }
     return std::shared_ptr<const SegmentGraph>(std::move(out));
   }
@@ -411,7 +418,7 @@ void IndexImpl::set_graph(Segment& segment, MadeGraph made) {
 bool IndexImpl::may_have_graph(std::uint64_t rows) const {
   if (shape.kind != IndexKind::graph || shape.metric == Metric::inner_product ||
       shape.dimensions < kDimensionsMin || shape.dimensions > kDimensionsMost ||
-      rows < options.graph_rows_min)
+      rows < options.graph_rows_min || rows > kGraphRowsMax)
     return false;
   const CodeLayout layout = layout_for(geometry.dimensions);
   // With the frame, and something for copies, so that it fits when the index is opened again.

@@ -9,8 +9,8 @@ namespace {
 
 constexpr std::size_t kSectionBytes = 16 << 20;
 
-/// The first section; the frame, copies, zeros and efforts follow, then the records and the slots,
-/// each in as many sections as it takes.
+/// The first section; the frame, copies, zeros and efforts follow, then the records, where each
+/// row's edges begin, and the edges, each in as many sections as it takes.
 struct Head {
   std::uint32_t rows;
   std::uint32_t dimensions;
@@ -155,13 +155,16 @@ Result<std::shared_ptr<const SegmentGraph>> read_segment_graph(
     return bad;
   Head head{};
   TRY(file->read(kHead, std::as_writable_bytes(std::span(&head, 1))));
+  if (head.code != kCode) {
+    return Error(ErrorCode::corruption, name + ": its codes are of another version",
+                 "It is made again from the vectors.");
+  }
   std::string frame_bytes(file->section_bytes(kFrame), '\0');
   TRY(file->read(kFrame, std::as_writable_bytes(std::span(frame_bytes))));
   ASSIGN_OR_RETURN(Frame frame, Frame::decode(frame_bytes, name));
   if (head.rows == 0 || head.dimensions != dimensions || frame.dimensions() != dimensions ||
       frame.lead() != head.lead || head.lead % 64 != 0 || head.lead > dimensions ||
-      head.code != kCode || head.slots == 0 || head.slots > 1024 ||
-      (head.entry >= head.rows && head.entry != Edges::kNone))
+      head.slots > 1024 || (head.entry >= head.rows && head.entry != Edges::kNone))
     return bad;
   const CodeLayout layout{head.lead, dimensions - head.lead, head.fine_words};
   if (head.fine_words > layout.tail_words()) return bad;
@@ -201,7 +204,10 @@ Result<std::shared_ptr<const SegmentGraph>> read_segment_graph(
                      std::none_of(out->copies.begin(), out->copies.end(), [&](const auto& copy) {
                        return outside(copy.original) || outside(copy.row);
                      });
-  if (!sound || !std::is_sorted(out->copies.begin(), out->copies.end())) return bad;
+  const bool tried = std::all_of(out->efforts.begin(), out->efforts.end(), [](const auto& effort) {
+    return effort.k > 0 && effort.list_size > 0;
+  });
+  if (!sound || !tried || !std::is_sorted(out->copies.begin(), out->copies.end())) return bad;
   out->mark_copies();
   out->find_entries();
   return std::shared_ptr<const SegmentGraph>(std::move(out));

@@ -115,7 +115,6 @@ void to_float(const std::uint16_t* in, std::size_t count, float* out) {
   for (; i < count; ++i) out[i] = _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(in[i])));
 }
 
-/// Four rows at a time, so that `out` is read and written once for four.
 /// V vectors, 16 coordinates at a time.
 template <int V>
 inline void add_rows_to(const std::uint16_t* const* rows, std::size_t row_count,

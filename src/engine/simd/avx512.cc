@@ -107,7 +107,6 @@ void to_float(const std::uint16_t* in, std::size_t count, float* out) {
   }
 }
 
-/// Four rows at a time, so that `out` is read and written once for four.
 /// V vectors, 32 coordinates at a time.
 template <int V>
 inline void add_rows_to(const std::uint16_t* const* rows, std::size_t row_count,

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -32,14 +33,22 @@ class ReadPool {
     return pool;
   }
 
-  void push(PoolQueue& queue, ReadGroup& group) {
+  /// False when not one thread can be started.
+  bool push(PoolQueue& queue, ReadGroup& group) {
     {
       std::lock_guard lock(mutex_);
-      if (threads_.empty())
-        for (std::size_t i = 0; i < kThreads; ++i) threads_.emplace_back([this] { work(); });
-      for (ReadRequest& request : group.requests) waiting_.push_back({&queue, &group, &request});
+      if (threads_.empty()) start();
+      if (threads_.empty()) return false;
+      const std::size_t before = waiting_.size();
+      try {
+        for (ReadRequest& request : group.requests) waiting_.push_back({&queue, &group, &request});
+      } catch (...) {
+        waiting_.resize(before);  // all or none
+        throw;
+      }
     }
     wake_.notify_all();
+    return true;
   }
 
  private:
@@ -53,6 +62,14 @@ class ReadPool {
     threads_.clear();  // joins
   }
 
+  void start() {
+    threads_.reserve(kThreads);
+    try {
+      while (threads_.size() < kThreads) threads_.emplace_back([this] { work(); });
+    } catch (const std::system_error&) {
+      // A limit on processes: those that there are do the work.
+    }
+  }
   void work();
 
   std::mutex mutex_;
@@ -65,9 +82,20 @@ class ReadPool {
 class PoolQueue final : public ReadQueue {
  public:
   void submit(ReadGroup& group) override {
-    group.pending = group.requests.size();
-    under_way_ += group.pending;
-    if (group.pending > 0) ReadPool::instance().push(*this, group);
+    const std::size_t count = group.requests.size();
+    {
+      std::lock_guard lock(mutex_);
+      done_.reserve(under_way_ + count);  // complete() then needs no memory
+    }
+    // Only this thread looks at these.
+    if (count == 0 || ReadPool::instance().push(*this, group)) {
+      group.pending = count;
+      under_way_ += count;
+      return;
+    }
+    for (ReadRequest& request : group.requests)
+      request.status = request.file->read(request.offset, request.out);
+    group.pending = 0;
   }
 
   void reap(bool wait) override {
