@@ -47,7 +47,7 @@ Result<std::string> absolute_new_file(const std::string& file) {
   return (folder / path.filename()).native();
 }
 
-/// The first failures with their reasons, and how to see all.
+/// The first failures with their reasons.
 Status print_failed(Session& session, const Json& job) {
   const std::int64_t failed = count_of(job["counters"], "failed");
   if (failed == 0) return {};

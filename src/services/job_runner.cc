@@ -369,7 +369,10 @@ Status JobRunner::sweep_if_due(const Context& ctx,
   std::sort(now.begin(), now.end());
   const bool is_due =
       !before || !std::includes(now.begin(), now.end(), before->begin(), before->end());
-  TRY(sweep_kept_archives(ctx, ports_));
+  {
+    std::lock_guard lock(kept_archives_);
+    TRY(sweep_kept_archives(ctx, ports_));
+  }
   if (is_due) TRY(sweep_orphans(ctx, ports_));
   before = std::move(now);
   return {};
