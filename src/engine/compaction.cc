@@ -91,8 +91,8 @@ Result<bool> IndexImpl::compact_once(Inputs (IndexImpl::*choose)() const, const 
     std::vector<std::string> wrote;
     if (compaction.output && !compaction.output->parts()->empty())
       wrote.push_back(part_name(compaction.part_file));
-    if (compaction.output && compaction.output->graph())
-      wrote.push_back(derived_name(compaction.output->graph_record().file));
+    if (compaction.output && compaction.output->graph_file())
+      wrote.push_back(derived_name(compaction.output->graph_file()->record.file));
     compaction.output.reset();
     for (const std::string& name : wrote) {
       if (auto removed = storage.remove(directory / name); !removed.ok())
@@ -169,13 +169,15 @@ Status IndexImpl::build(Compaction& compaction, const SnapshotState& snapshot,
   output.set_parts(std::move(parts), output.rows());
   {
     std::lock_guard lock(commit_mutex);
-    if (!may_have_graph(output.rows())) return {};
+    if (output.rows() < options.graph_rows_min || !may_have_graph(output.rows(), nullptr))
+      return {};
   }
   // Before anybody searches it: until it has a graph every row would be compared.
   auto made = make_graph(output.view(compaction.output), output.rows(), snapshot.lsn,
                          background_threads(), call);
   if (made.ok()) {
-    output.set_graph(std::move(made->graph), made->record);
+    output.set_graph(std::move(made->graph));
+    output.set_graph_file(made->file);
     return {};
   }
   if (made.error().code == ErrorCode::cancelled ||
@@ -206,7 +208,7 @@ void IndexImpl::install(Compaction& compaction) {
     }
     for (const auto& part : *input.parts())
       obsolete_files.push_back(part_name(part->record().file));
-    if (input.graph()) obsolete_files.push_back(derived_name(input.graph_record().file));
+    if (input.graph_file()) obsolete_files.push_back(derived_name(input.graph_file()->record.file));
   }
   std::vector<std::shared_ptr<Segment>> kept;
   for (const auto& segment : segments) {

@@ -1,121 +1,13 @@
-// What an index of kind `graph` finds, and how it keeps its graphs.
+// What an index of kind `graph` finds.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <fstream>
 #include <set>
-#include <thread>
 
-#include "engine/index.h"
-#include "engine/storage/format.h"
+#include "engine/graph_fixture_test.h"
 #include "engine/storage/simulated_storage_test.h"
-#include "engine/support_test.h"
 
 namespace similis::engine {
 namespace {
-
-constexpr std::uint32_t kDimensions = 96;
-
-class GraphIndexTest : public testing::Test {
- protected:
-  GraphIndexTest() {
-    options_.threads = 2;
-    options_.background = false;
-    options_.graph_rows_min = 200;
-  }
-
-  /// A row near one of `centres`, as embeddings lie.
-  std::vector<float> near(const std::vector<std::vector<float>>& centres) {
-    std::normal_distribution<float> normal;
-    std::vector<float> out = centres[random_() % centres.size()];
-    const std::vector<float>& other = centres[random_() % centres.size()];
-    for (std::size_t d = 0; d < out.size(); ++d)
-      out[d] += 0.3F * other[d] + 0.35F * normal(random_);
-    return out;
-  }
-  std::vector<std::vector<float>> some_centres(std::size_t count) {
-    std::vector<std::vector<float>> out;
-    for (std::size_t i = 0; i < count; ++i) out.push_back(random_vector(random_, kDimensions));
-    return out;
-  }
-
-  std::unique_ptr<Index> make(Metric metric = Metric::cosine) {
-    auto index =
-        Index::create(folder_.path() / "index", {kDimensions, metric, IndexKind::graph}, options_);
-    EXPECT_TRUE(index.ok()) << index.error().message;
-    return std::move(index).value();
-  }
-  std::unique_ptr<Index> reopen() {
-    auto index = Index::open(folder_.path() / "index", options_);
-    EXPECT_TRUE(index.ok()) << (index.ok() ? "" : index.error().message);
-    return index.ok() ? std::move(index).value() : nullptr;
-  }
-  void put(Index& index, std::uint64_t first, const std::vector<std::vector<float>>& vectors) {
-    std::vector<Row> rows;
-    for (std::size_t i = 0; i < vectors.size(); ++i) {
-      rows.push_back({first + i, vectors[i], {}});
-      model_.rows[first + i] = {vectors[i], ""};
-    }
-    ASSERT_TRUE(index.upsert(rows, {}).ok());
-  }
-  void fill(Index& index, std::size_t rows) {
-    if (centres_.empty()) centres_ = some_centres(30);
-    std::vector<std::vector<float>> vectors;
-    for (std::size_t i = 0; i < rows; ++i) vectors.push_back(near(centres_));
-    put(index, model_.rows.size() + 1, vectors);
-  }
-
-  /// The share of the true nearest k that `options` find; every score is right.
-  double recall(const Index& index, Metric metric, const SearchOptions& options) {
-    std::vector<float> queries;
-    constexpr std::size_t kQueries = 200;
-    for (std::size_t q = 0; q < kQueries; ++q) {
-      const auto query = near(centres_);
-      queries.insert(queries.end(), query.begin(), query.end());
-    }
-    SearchOptions exact = options;
-    exact.recall = 1;
-    const auto truth = index.search(queries, exact);
-    const auto answer = index.search(queries, options);
-    EXPECT_TRUE(truth.ok() && answer.ok());
-    std::size_t right = 0, all = 0;
-    for (std::size_t q = 0; q < kQueries; ++q) {
-      EXPECT_EQ(answer->hits[q].size(), truth->hits[q].size());
-      const std::vector<float> query(
-          queries.begin() + static_cast<std::ptrdiff_t>(q) * kDimensions,
-          queries.begin() + static_cast<std::ptrdiff_t>(q + 1) * kDimensions);
-      std::set<std::uint64_t> seen;
-      for (const Hit& hit : answer->hits[q]) {
-        EXPECT_TRUE(seen.insert(hit.id).second);
-        EXPECT_NEAR(hit.score, Model::score(metric, query, model_.rows.at(hit.id).vector), 2e-4);
-        right += hit.score >= truth->hits[q].back().score - 1e-6F ? 1 : 0;
-      }
-      all += truth->hits[q].size();
-    }
-    return all == 0 ? 1 : static_cast<double>(right) / static_cast<double>(all);
-  }
-
-  /// What an index of one chunk takes beside its vectors.
-  static std::uint64_t table_bytes(const IndexStatistics& s) {
-    return s.bytes_in_memory - Geometry(kDimensions).chunk_bytes() + s.read_buffer_bytes;
-  }
-
-  static RowFilter every(std::uint32_t step) {
-    return [step](const AttributeColumns&, std::uint32_t first, std::uint32_t count,
-                  std::span<std::uint64_t> bits) {
-      for (std::uint32_t i = 0; i < count; ++i)
-        if ((first + i) % step == 0) bits[i / 64] |= std::uint64_t{1} << (i % 64);
-    };
-  }
-
-  TemporaryFolder folder_;
-  IndexOptions options_;
-  Model model_;
-  std::vector<std::vector<float>> centres_;
-  const std::uint64_t seed_ = std::random_device{}();
-  std::mt19937_64 random_{seed_};
-  testing::ScopedTrace trace_{__FILE__, __LINE__, "seed " + std::to_string(seed_)};
-};
 
 TEST_F(GraphIndexTest, FindsWhatItIsAskedForInMemoryAndFromDisk) {
   for (const Metric metric : {Metric::cosine, Metric::l2}) {
@@ -387,31 +279,6 @@ TEST_F(GraphIndexTest, HasGraphsOfNothing) {
   EXPECT_EQ(rest->hits[0].size(), 10U);
 }
 
-// Writes make a graph due; between two of them the rows behind are compared one by one.
-TEST_F(GraphIndexTest, GrowsByDoubling) {
-  auto index = make();
-  options_.checkpoint_log_bytes = 1 << 14;
-  for (int i = 0; i < 40; ++i) {
-    fill(*index, 50);
-    const IndexStatistics s = index->statistics();
-    if (s.rows < options_.graph_rows_min) {
-      EXPECT_EQ(s.graph_rows, 0U);
-    } else {
-      EXPECT_GT(2 * s.graph_rows, s.rows - 50);
-    }
-    // What was written last is found.
-    const std::uint64_t last = model_.rows.rbegin()->first;
-    const auto answer = index->search(model_.rows.at(last).vector, {});
-    ASSERT_TRUE(answer.ok());
-    EXPECT_EQ(answer->hits[0][0].id, last);
-  }
-  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
-  EXPECT_LT(index->statistics().graph_rows, 2000U);
-  ASSERT_TRUE(index->build_graphs({}).ok());
-  EXPECT_EQ(index->statistics().graph_rows, 2000U);
-  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
-}
-
 // Rows erased and replaced never turn up, however many they are.
 TEST_F(GraphIndexTest, ErasedRowsNeverTurnUp) {
   auto index = make();
@@ -430,104 +297,6 @@ TEST_F(GraphIndexTest, ErasedRowsNeverTurnUp) {
   EXPECT_EQ(index->statistics().dead_rows, 0U);
   EXPECT_EQ(index->statistics().graph_rows, 1100U);
   EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
-}
-
-// A damaged graph costs time, no answer.
-TEST_F(GraphIndexTest, ADamagedGraphIsMadeAgain) {
-  {
-    auto index = make();
-    fill(*index, 1000);
-    ASSERT_TRUE(index->build_graphs({}).ok());
-    ASSERT_TRUE(index->close().ok());
-  }
-  std::filesystem::path file;
-  for (const auto& entry : std::filesystem::directory_iterator(folder_.path() / "index"))
-    if (entry.path().filename().native().starts_with("derived-")) file = entry.path();
-  ASSERT_FALSE(file.empty());
-  std::string bytes = [&] {
-    std::ifstream in(file, std::ios::binary);
-    return std::string(std::istreambuf_iterator<char>(in), {});
-  }();
-  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
-  std::ofstream(file, std::ios::binary | std::ios::trunc) << bytes;
-  const auto damage = Index::verify(folder_.path() / "index", {});
-  ASSERT_TRUE(damage.ok());
-  ASSERT_EQ(damage->size(), 1U);
-  EXPECT_EQ(damage->front().file, file.filename().native());
-  EXPECT_GT(damage->front().offset, 0U);
-  const auto index = reopen();  // without a thread of its own it makes up for it at once
-  ASSERT_NE(index, nullptr);
-  EXPECT_EQ(index->statistics().graph_rows, 1000U);
-  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
-  EXPECT_TRUE(index->verify({})->empty());
-  EXPECT_FALSE(std::filesystem::exists(file));
-}
-
-// Where a graph does not fit the memory there is none, and answers are exact.
-TEST_F(GraphIndexTest, GoesWithoutAGraphThatDoesNotFit) {
-  std::uint64_t tables = 0;
-  options_.segment_rows = 1000;
-  {
-    auto index = make();
-    fill(*index, 1000);
-    ASSERT_TRUE(index->build_graphs({}).ok());
-    ASSERT_TRUE(index->close().ok());
-    index.reset();
-    index = reopen();
-    const IndexStatistics s = index->statistics();
-    tables = table_bytes(s) - s.graph_bytes_in_memory;
-    ASSERT_TRUE(index->close().ok());
-  }
-  options_.memory = make_memory_budget(tables + 10000);
-  const auto index = reopen();
-  ASSERT_NE(index, nullptr);
-  EXPECT_EQ(index->statistics().graph_rows, 0U);
-  EXPECT_EQ(recall(*index, Metric::cosine, {}), 1);
-  ASSERT_TRUE(index->build_graphs({}).ok());
-  EXPECT_EQ(index->statistics().graph_rows, 0U);
-}
-
-// Searches and writes go on while graphs are made in the background, and no answer is wrong.
-TEST_F(GraphIndexTest, SearchesGoOnWhileGraphsAreMade) {
-  options_.background = true;
-  options_.checkpoint_log_bytes = 1 << 16;
-  auto index = make();
-  fill(*index, 300);
-  std::atomic<bool> stop{false};
-  std::atomic<std::size_t> searches{0};
-  std::vector<std::vector<float>> queries;
-  for (int i = 0; i < 20; ++i) queries.push_back(near(centres_));
-  std::vector<std::thread> readers;
-  for (int t = 0; t < 2; ++t) {
-    readers.emplace_back([&] {
-      for (std::size_t i = 0; !stop; ++i) {
-        const Snapshot snapshot = index->snapshot();
-        const auto answer = snapshot.search(queries[i % queries.size()], {});
-        ASSERT_TRUE(answer.ok()) << answer.error().message;
-        ASSERT_EQ(answer->hits[0].size(), 10U);
-        ASSERT_TRUE(std::is_sorted(
-            answer->hits[0].begin(), answer->hits[0].end(), [](const Hit& a, const Hit& b) {
-              return a.score > b.score || (a.score == b.score && a.id < b.id);
-            }));
-        ++searches;
-      }
-    });
-  }
-  for (int i = 0; i < 30; ++i) {
-    fill(*index, 100);
-    std::vector<std::uint64_t> gone{model_.rows.begin()->first};
-    ASSERT_TRUE(index->erase(gone, {}).ok());
-    const auto vector = model_.rows.begin()->second.vector;
-    model_.rows.erase(model_.rows.begin());
-    put(*index, 100000 + static_cast<std::uint64_t>(i), {vector});
-  }
-  ASSERT_TRUE(index->build_graphs({}).ok());
-  stop = true;
-  for (auto& reader : readers) reader.join();
-  EXPECT_GT(searches, 10U);
-  EXPECT_EQ(index->statistics().rows, model_.rows.size());
-  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
-  ASSERT_TRUE(index->close().ok());
 }
 
 }  // namespace

@@ -50,9 +50,22 @@ struct GraphSearch::Flight {
   };
   std::size_t query = 0;
   std::vector<Chosen> chosen;
-  std::vector<std::shared_ptr<VectorBlock>> blocks;  // keep `vector`s in memory
+  std::vector<std::shared_ptr<VectorBlock>> blocks;          // keep `vector`s in memory
+  std::vector<std::shared_ptr<const PartList>> newer_parts;  // than the search began with
   ReadGroup reads;
   AlignedBuffer buffer;
+
+  const Part* find_part(const GraphSource& source, std::uint32_t row) {
+    const auto in = [&](const PartList& parts) -> const Part* {
+      for (const auto& part : parts)
+        if (part->holds(row)) return part.get();
+      return nullptr;
+    };
+    if (const Part* part = in(*source.parts)) return part;
+    // Its vector was in memory alone when the search began, and has been written since.
+    newer_parts.push_back(source.view->segment->parts());
+    return in(*newer_parts.back());
+  }
 };
 
 /// What one query of a group needs to walk.
@@ -95,6 +108,7 @@ class GraphSearch::Landing {
     for (Flight& flight : worker_.flights) {
       while (flight.reads.pending > 0) worker_.queue->reap(true);
       flight.blocks.clear();
+      flight.newer_parts.clear();
     }
   }
 
@@ -400,6 +414,7 @@ void GraphSearch::choose(std::vector<Estimate>& estimates) const {
 Status GraphSearch::fetch(Flight& flight, std::span<const Estimate> chosen) {
   flight.chosen.clear();
   flight.blocks.clear();
+  flight.newer_parts.clear();
   flight.reads.requests.clear();
   std::size_t bytes = 0;
   for (const Estimate& estimate : chosen) {
@@ -418,14 +433,11 @@ Status GraphSearch::fetch(Flight& flight, std::span<const Estimate> chosen) {
     } else if (estimate.certain) {
       one.estimate = estimate.score;
     } else {
-      for (const auto& part : *source.parts) {
-        if (!part->holds(estimate.row)) continue;
-        one.part = part.get();
-        one.row_in_part = estimate.row - part->first_ordinal();
-        one.place = part->place(one.row_in_part);
-      }
+      one.part = flight.find_part(source, estimate.row);
       if (one.part == nullptr)
         return Error(ErrorCode::internal, "a row of a graph lies in no part");
+      one.row_in_part = estimate.row - one.part->first_ordinal();
+      one.place = one.part->place(one.row_in_part);
       one.request = flight.reads.requests.size();
       flight.reads.requests.push_back({&one.part->file(), one.place.offset, {}, {}});
       bytes += round_up(one.place.bytes, kBlockBytes);

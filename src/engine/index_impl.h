@@ -125,17 +125,23 @@ struct IndexImpl {
   // --- graph_upkeep.cc
   struct MadeGraph {
     std::shared_ptr<const SegmentGraph> graph;
-    Manifest::Derived record;
+    Segment::GraphFile file;
   };
   enum class GraphDue { urgent, worth, any };
+  struct GraphTask {
+    std::shared_ptr<Segment> segment;
+    std::shared_ptr<const SegmentGraph> from;  // to be extended; null: to be made anew
+    bool write = false;                        // to a file, which the next opening finds
+  };
   /// Builds and writes the graph of a segment's first rows, which parts hold.
   Result<MadeGraph> make_graph(const SegmentView& view, std::uint32_t rows, std::uint64_t lsn,
                                unsigned thread_count, const CallOptions& call);
-  void set_graph(Segment& segment, MadeGraph made);  // (commit)
-  /// Whether a segment of so many rows is to have one, and the memory for it is there.
-  [[nodiscard]] bool may_have_graph(std::uint64_t rows) const;                 // (commit)
-  [[nodiscard]] std::shared_ptr<Segment> choose_graph(GraphDue wanted) const;  // (commit)
-  /// Makes at most one; false when none is due.
+  Result<Segment::GraphFile> write_graph(const SegmentGraph& graph, const Segment& segment);
+  /// Whether a segment of so many rows can have one: the memory for it is there, in place of
+  /// `former`, which may be null. (commit)
+  [[nodiscard]] bool may_have_graph(std::uint64_t rows, const SegmentGraph* former) const;
+  [[nodiscard]] std::optional<GraphTask> choose_graph(GraphDue wanted) const;  // (commit)
+  /// Makes, extends or writes at most one; false when none is due.
   Result<bool> make_graph_once(GraphDue wanted, unsigned thread_count, const CallOptions& call);
 
   // --- maintenance.cc

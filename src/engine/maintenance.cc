@@ -25,7 +25,7 @@ bool IndexImpl::maintenance_due() {
   std::lock_guard lock(commit_mutex);
   if (!read_only.empty()) return false;
   return log_bytes.load(std::memory_order_relaxed) >= log_bytes_max() || logs.size() > kLogsMax ||
-         !choose_due().empty() || choose_graph(GraphDue::urgent) != nullptr;
+         !choose_due().empty() || choose_graph(GraphDue::urgent).has_value();
 }
 
 // In the background the thread is woken; else the writer whose batch made something due does it.

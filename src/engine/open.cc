@@ -149,8 +149,9 @@ Status IndexImpl::recover(const Manifest& manifest) {
                      " vectors would take " + std::to_string(segment->graph()->bytes_in_memory()) +
                      " bytes of memory; without it every vector is compared "
                      "(index.memory_max)");
-    obsolete_files.push_back(derived_name(segment->graph_record().file));
-    segment->set_graph(nullptr, {});
+    obsolete_files.push_back(derived_name(segment->graph_file()->record.file));
+    segment->set_graph(nullptr);
+    segment->set_graph_file({});
     budget_tables();
   }
   if (budget->tables() > budget->limit()) {
@@ -260,7 +261,8 @@ void IndexImpl::load_graph(Segment& segment, const Manifest::Derived& record) {
   auto graph =
       read_segment_graph(storage, directory, uuid, segment.number(), shape.dimensions, record);
   if (graph.ok() && (*graph)->rows() <= segment.rows()) {
-    segment.set_graph(std::move(graph).value(), record);
+    segment.set_graph_file(Segment::GraphFile{record, (*graph)->rows()});
+    segment.set_graph(std::move(graph).value());
     return;
   }
   similis::log(LogLevel::warning, (graph.ok() ? derived_name(record.file) + " is of another segment"

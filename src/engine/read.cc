@@ -123,9 +123,11 @@ IndexStatistics IndexImpl::statistics() {
       ++out.files;
       out.bytes_on_disk += part->bytes();
     }
-    if (segment->graph()) {
+    if (segment->graph_file()) {
       ++out.files;
-      out.bytes_on_disk += segment->graph_record().bytes;
+      out.bytes_on_disk += segment->graph_file()->record.bytes;
+    }
+    if (segment->graph()) {
       out.graph_rows += segment->graph()->rows();
       out.graph_bytes_in_memory += segment->graph()->bytes_in_memory();
     }

@@ -110,13 +110,15 @@ class Segment {
   [[nodiscard]] bool sealed() const { return sealed_; }
   void seal() { sealed_ = true; }
   [[nodiscard]] std::uint32_t persisted_rows() const { return persisted_rows_; }
-  /// `record`: the file that it lies in.
-  void set_graph(std::shared_ptr<const SegmentGraph> graph, const Manifest::Derived& record) {
-    graph_ = std::move(graph);
-    graph_record_ = record;
-  }
+  void set_graph(std::shared_ptr<const SegmentGraph> graph) { graph_ = std::move(graph); }
   [[nodiscard]] const std::shared_ptr<const SegmentGraph>& graph() const { return graph_; }
-  [[nodiscard]] const Manifest::Derived& graph_record() const { return graph_record_; }
+  /// The file that the graph lies in, or one of fewer rows that it grew from; may be absent.
+  struct GraphFile {
+    Manifest::Derived record;
+    std::uint32_t rows = 0;
+  };
+  void set_graph_file(const std::optional<GraphFile>& file) { graph_file_ = file; }
+  [[nodiscard]] const std::optional<GraphFile>& graph_file() const { return graph_file_; }
   [[nodiscard]] SegmentView view(std::shared_ptr<const Segment> self) const;
   [[nodiscard]] bool alive(std::uint32_t ordinal) const;
   [[nodiscard]] std::uint64_t id(std::uint32_t ordinal) const;
@@ -155,7 +157,7 @@ class Segment {
   std::vector<std::uint32_t> changed_;
   std::optional<std::vector<std::uint32_t>> tracked_;
   std::shared_ptr<const SegmentGraph> graph_;
-  Manifest::Derived graph_record_;
+  std::optional<GraphFile> graph_file_;
 
   mutable std::mutex parts_mutex_;
   std::shared_ptr<const PartList> parts_ = std::make_shared<PartList>();

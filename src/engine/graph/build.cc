@@ -26,6 +26,7 @@ class Builder {
         graph_(codes.rows(), static_cast<std::uint32_t>(options.degree * kSlack)),
         order_(members.begin(), members.end()),
         locks_(kLocks) {
+    if (members.empty()) return;
     const auto half = [&](std::uint32_t row) { return half_squared_length(codes.record(row)); };
     std::mt19937 random(1);
     std::shuffle(order_.begin(), order_.end(), random);
@@ -34,12 +35,27 @@ class Builder {
                                                 [&](auto a, auto b) { return half(a) < half(b); }));
   }
 
+  /// On top of a graph of the first rows, whose entry there is.
+  Builder(const CodeTable& codes, const Edges& graph, std::uint32_t entry,
+          std::span<const std::uint32_t> members, const GraphOptions& options)
+      : Builder(codes, members, options) {
+    std::vector<std::uint32_t> order{entry};
+    for (std::uint32_t row = 0; row < graph.rows(); ++row) {
+      const auto edges = graph.neighbours(row);
+      graph_.set_neighbours(row, edges);
+      if (!edges.empty() && row != entry) order.push_back(row);
+    }
+    there_ = order.size();
+    order.insert(order.end(), order_.begin(), order_.end());
+    order_ = std::move(order);
+  }
+
   Result<BuiltGraph> run(ThreadPool& pool, unsigned threads, const GraphTrial& trial,
-                         const std::function<bool(std::size_t)>& go_on) {
+                         const GoOn& go_on) {
     const std::size_t held = trial ? std::min(kHeldMax, order_.size() / 4) : 0;
     const std::size_t first = order_.size() - held;
-    // The entry is there from the begin.
-    if (!for_each_row(pool, threads, 1, first, go_on, [&](auto& w, auto row) { insert(w, row); }))
+    if (!for_each_row(pool, threads, there_, first, go_on,
+                      [&](auto& w, auto row) { insert(w, row); }))
       return stopped();
     if (held > 0) {
       ASSIGN_OR_RETURN(BuiltGraph built, finished(pool, threads, first, go_on));
@@ -70,7 +86,7 @@ class Builder {
   /// `go_on` said no.
   template <typename Each>
   bool for_each_row(ThreadPool& pool, unsigned threads, std::size_t begin, std::size_t end,
-                    const std::function<bool(std::size_t)>& go_on, const Each& each) {
+                    const GoOn& go_on, const Each& each) {
     std::atomic<std::size_t> next{begin};
     std::atomic<bool> stop{false};
     pool.run(threads, [&] {
@@ -86,7 +102,7 @@ class Builder {
   /// The graph of the first `count` rows of the order, which are inserted: with lists cut to the
   /// degree, each row reached.
   Result<BuiltGraph> finished(ThreadPool& pool, unsigned threads, std::size_t count,
-                              const std::function<bool(std::size_t)>& go_on) {
+                              const GoOn& go_on) {
     BuiltGraph out{Graph(codes_.rows(), options_.degree), order_.front()};
     const auto cut = [&](Worker& worker, std::uint32_t row) {
       worker.edges.resize(graph_.slots());
@@ -225,6 +241,7 @@ class Builder {
   const GraphOptions options_;
   Graph graph_;
   std::vector<std::uint32_t> order_;  // of insertion
+  std::size_t there_ = 1;             // of them are inserted before anything is done: the entry
   std::vector<std::mutex> locks_;
 };
 
@@ -232,9 +249,15 @@ class Builder {
 
 Result<BuiltGraph> build_graph(const CodeTable& codes, std::span<const std::uint32_t> members,
                                const GraphOptions& options, ThreadPool& pool, unsigned threads,
-                               const GraphTrial& trial,
-                               const std::function<bool(std::size_t done)>& go_on) {
+                               const GraphTrial& trial, const GoOn& go_on) {
   return Builder(codes, members, options).run(pool, threads, trial, go_on);
+}
+
+Result<BuiltGraph> extend_graph(const CodeTable& codes, const Edges& graph, std::uint32_t entry,
+                                std::span<const std::uint32_t> members, const GraphOptions& options,
+                                ThreadPool& pool, unsigned threads, const GoOn& go_on) {
+  if (entry == Edges::kNone) return build_graph(codes, members, options, pool, threads, {}, go_on);
+  return Builder(codes, graph, entry, members, options).run(pool, threads, {}, go_on);
 }
 
 }  // namespace similis::engine

@@ -26,17 +26,24 @@ struct BuiltGraph {
 /// Tries a graph that lacks the rows `held`. An error ends the building.
 using GraphTrial = std::function<Status(BuiltGraph built, std::span<const std::uint32_t> held)>;
 
+/// Asked now and then, with how many rows are done, on one of the threads; may be empty. The
+/// building ends as `cancelled` once it says no.
+using GoOn = std::function<bool(std::size_t done)>;
+
 /// Connects `members`, rows of `codes` (at least one, each once), in one pass, each by the
 /// neighbours that a walk over the graph so far finds, pruned so that no edge leads where another
 /// one leads sooner; then connects what the entry does not reach. Other rows stay without edges.
 /// Distances are those of the records: nothing else is read.
 ///
 /// `trial`, if any, is called once, with the graph that all but a few hundred random rows make.
-/// `go_on` is asked now and then, with how many rows are done, on one of the threads; may be empty.
-/// `cancelled` once it says no.
 Result<BuiltGraph> build_graph(const CodeTable& codes, std::span<const std::uint32_t> members,
                                const GraphOptions& options, ThreadPool& pool, unsigned threads,
-                               const GraphTrial& trial,
-                               const std::function<bool(std::size_t done)>& go_on);
+                               const GraphTrial& trial, const GoOn& go_on);
+
+/// The same for `members` behind the rows of a graph that is there: costs as many walks as they
+/// are, and a copy of its edges. `entry` is the graph's, and stays; a graph without rows has none.
+Result<BuiltGraph> extend_graph(const CodeTable& codes, const Edges& graph, std::uint32_t entry,
+                                std::span<const std::uint32_t> members, const GraphOptions& options,
+                                ThreadPool& pool, unsigned threads, const GoOn& go_on);
 
 }  // namespace similis::engine

@@ -84,16 +84,8 @@ std::size_t reachable(const BuiltGraph& built) {
   return seen.size();
 }
 
-// A walk finds nearly all true neighbours among its list, for rows and for strangers.
-TEST(Graph, WalksFindTheNearest) {
-  const std::uint64_t seed = std::random_device{}();
-  SCOPED_TRACE("seed " + std::to_string(seed));
-  const Points points(2000, 128, seed);
-  ThreadPool pool(2);
-  auto built = build_graph(points.codes, points.all, {.degree = 32, .list_size = 60, .alpha = 1.2F},
-                           pool, 2, {}, {});
-  ASSERT_TRUE(built.ok()) << built.error().message;
-  EXPECT_EQ(reachable(*built), 2000U);
+/// The share of the true nearest ten that walks come upon, for points between rows.
+double found_by_walks(const Points& points, const BuiltGraph& built) {
   Walk<Graph> walk;
   QueryCode query(points.layout);
   std::size_t found = 0;
@@ -103,13 +95,51 @@ TEST(Graph, WalksFindTheNearest) {
     for (std::size_t d = 0; d < vector.size(); ++d)
       vector[d] = (vector[d] + points.vectors[q * 11 + 3][d]) / 2;
     query.set(vector);
-    walk.run(built->graph, points.codes, query, built->entry, 60);
+    walk.run(built.graph, points.codes, query, built.entry, 60);
     for (const std::uint32_t row : points.nearest(vector, kNearest))
       for (const Candidate& c : walk.found()) found += c.row == row ? 1 : 0;
     EXPECT_TRUE(std::is_sorted(walk.found().begin(), walk.found().end()));
     EXPECT_LT(walk.comparisons(), 2000U);
   }
-  EXPECT_GT(static_cast<double>(found) / (kQueries * kNearest), 0.97);
+  return static_cast<double>(found) / (kQueries * kNearest);
+}
+
+constexpr GraphOptions kSmall{.degree = 32, .list_size = 60, .alpha = 1.2F};
+
+// A walk finds nearly all true neighbours among its list, for rows and for strangers.
+TEST(Graph, WalksFindTheNearest) {
+  const std::uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  const Points points(2000, 128, seed);
+  ThreadPool pool(2);
+  auto built = build_graph(points.codes, points.all, kSmall, pool, 2, {}, {});
+  ASSERT_TRUE(built.ok()) << built.error().message;
+  EXPECT_EQ(reachable(*built), 2000U);
+  EXPECT_GT(found_by_walks(points, *built), 0.97);
+}
+
+// One that grew from few rows in many steps is as good as one made at once.
+TEST(Graph, GrowsRowByRow) {
+  const std::uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  const Points points(2000, 128, seed);
+  ThreadPool pool(2);
+  Edges edges;
+  std::uint32_t entry = Edges::kNone, there = 0;
+  for (const std::uint32_t rows : {1U, 1U, 2U, 100U, 700U, 1300U, 1999U, 2000U}) {
+    CodeTable codes(points.layout, rows);
+    std::copy_n(points.codes.bytes().begin(), codes.bytes().size(), codes.bytes().begin());
+    const std::vector members(points.all.begin() + there, points.all.begin() + rows);
+    auto built = extend_graph(codes, edges, entry, members, kSmall, pool, 2, {});
+    ASSERT_TRUE(built.ok()) << built.error().message;
+    EXPECT_EQ(reachable(*built), rows);
+    edges = Edges(built->graph);
+    entry = built->entry;
+    there = rows;
+    if (rows == 2000U) {
+      EXPECT_GT(found_by_walks(points, *built), 0.97);
+    }
+  }
 }
 
 // Rows without any room for edges to all others, and a single row, can be reached all the same.

@@ -19,11 +19,11 @@ struct Head {
   std::uint32_t slots;
   std::uint32_t entry;
   std::uint32_t fine_words;
-  std::uint32_t reserved;
+  std::uint32_t learnt_rows;
 };
 static_assert(sizeof(Head) == 32);
 // Which codes these are: others are made again.
-constexpr std::uint32_t kCode = 17;
+constexpr std::uint32_t kCode = 18;
 constexpr std::uint32_t kEntrySample = 1024;
 constexpr std::size_t kEntries = 16;
 enum Section : std::size_t { kHead, kFrame, kCopies, kZeros, kEfforts, kFirstOfRows };
@@ -127,10 +127,9 @@ Result<Manifest::Derived> write_segment_graph(const SegmentGraph& graph, Storage
   ASSIGN_OR_RETURN(const auto writer, DerivedWriter::create(storage, directory, index, file,
                                                             DerivedKind::graph, segment));
   const CodeLayout& layout = graph.codes.layout();
-  const Head head{graph.rows(),        layout.lead + layout.tail,
-                  layout.lead,         kCode,
-                  graph.graph.slots(), graph.entry,
-                  layout.fine_words,   0};
+  const Head head{
+      graph.rows(), layout.lead + layout.tail, layout.lead,      kCode, graph.graph.slots(),
+      graph.entry,  layout.fine_words,         graph.learnt_rows};
   const std::string frame = graph.frame.encode();
   TRY(writer->add(bytes_of(head)));
   TRY(writer->add(std::as_bytes(std::span(frame))));
@@ -167,7 +166,7 @@ Result<std::shared_ptr<const SegmentGraph>> read_segment_graph(
       head.slots > 1024 || (head.entry >= head.rows && head.entry != Edges::kNone))
     return bad;
   const CodeLayout layout{head.lead, dimensions - head.lead, head.fine_words};
-  if (head.fine_words > layout.tail_words()) return bad;
+  if (head.fine_words > layout.tail_words() || head.learnt_rows == 0) return bad;
   const std::uint64_t code_bytes = std::uint64_t{head.rows} * layout.record_bytes();
   const std::uint64_t begin_bytes = (std::uint64_t{head.rows} + 1) * sizeof(std::uint32_t);
   if (file->sections() < kFirstOfRows + sections_for(code_bytes) + sections_for(begin_bytes))
@@ -183,6 +182,7 @@ Result<std::shared_ptr<const SegmentGraph>> read_segment_graph(
   };
   auto out = std::make_shared<SegmentGraph>(SegmentGraph{
       std::move(frame), CodeTable(layout, head.rows), Edges(), head.entry, {}, {}, {}});
+  out->learnt_rows = head.learnt_rows;
   ASSIGN_OR_RETURN(out->copies, read_values<SegmentGraph::Copy>(*file, kCopies));
   ASSIGN_OR_RETURN(out->zeros, read_values<std::uint32_t>(*file, kZeros));
   ASSIGN_OR_RETURN(out->efforts, read_values<SegmentGraph::Effort>(*file, kEfforts));

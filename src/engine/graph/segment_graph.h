@@ -38,6 +38,9 @@ struct SegmentGraph {
   std::vector<std::uint32_t> zeros = {};  // rows without direction: cosine cannot place them
   std::vector<Effort> efforts = {};       // by k, then by list size
 
+  /// How many rows there were when frame and efforts were last learnt.
+  std::uint32_t learnt_rows = 0;
+
   [[nodiscard]] std::uint32_t rows() const { return codes.rows(); }
   std::vector<std::uint64_t> is_copy = {};  // bit a row; empty: there are none
 

@@ -1,0 +1,179 @@
+#include "engine/calibration.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <unordered_set>
+#include <vector>
+
+#include "engine/flat_search.h"
+#include "engine/graph_search.h"
+#include "engine/index_impl.h"
+#include "engine/simd/kernels.h"
+
+namespace similis::engine {
+namespace {
+
+// What searches are tried with.
+constexpr std::size_t kTriedK[] = {10, 100};
+constexpr std::size_t kTriedLists[][12] = {{20, 30, 40, 50, 60, 80, 100, 150, 200, 300, 400, 600},
+                                           {120, 150, 200, 250, 300, 400, 500, 600, 800, 1000}};
+constexpr float kRecallEnough = 0.9995F;
+constexpr float kTie = 1e-6F;
+
+class Calibration {
+ public:
+  Calibration(IndexImpl& index, const RowSource& rows, std::uint64_t lsn, SegmentGraph& graph)
+      : index_(index), rows_(rows), graph_(graph), view_(rows.view()) {
+    state_.lsn = lsn;
+    // Lent for the length of this.
+    view_.graph = std::shared_ptr<const SegmentGraph>(std::shared_ptr<void>(), &graph);
+    options_.call = rows.call();
+  }
+
+  Status run(std::vector<std::uint32_t> held) {
+    std::sort(held.begin(), held.end());
+    ASSIGN_OR_RETURN(const bool sound, load(held));
+    if (!sound) return {};
+    move_between();
+    std::size_t tried = 0;
+    while (tried < std::size(kTriedK) && 2 * kTriedK[tried] < rows_.rows()) ++tried;
+    if (tried == 0) return {};
+    ASSIGN_OR_RETURN(const auto truth, nearest(kTriedK[tried - 1]));
+    for (std::size_t t = 0; t < tried; ++t) TRY(try_lists(kTriedK[t], kTriedLists[t], truth));
+    return {};
+  }
+
+ private:
+  /// The vectors of the rows held back. False when one is damaged: it was sound a moment ago, and
+  /// nothing is to be learnt here.
+  Result<bool> load(std::span<const std::uint32_t> held) {
+    const Geometry& geometry = index_.geometry;
+    values_.resize(held.size() * geometry.dimensions);
+    ScratchPool::Lease buffer(index_.scratch);
+    std::uint32_t loaded = UINT32_MAX;
+    std::shared_ptr<VectorBlock> block;
+    std::vector<std::uint32_t> damaged;
+    for (std::size_t i = 0; i < held.size(); ++i) {
+      const std::uint32_t number = held[i] / geometry.chunk_rows;
+      if (number != loaded) {
+        ASSIGN_OR_RETURN(block, rows_.block_of(number, *buffer, damaged));
+        loaded = number;
+      }
+      if (!damaged.empty()) return false;
+      float* const out = values_.data() + i * geometry.dimensions;
+      simd::kernels().to_float(rows_.vector(*block, held[i] % geometry.chunk_rows),
+                               geometry.dimensions, out);
+      queries_.push_back(out);
+      left_out_.insert(rows_.id(held[i]));
+      // Their copies are left out as well: they go with them.
+      for (const auto& copy : graph_.copies_of(held[i])) left_out_.insert(rows_.id(copy.row));
+    }
+    return true;
+  }
+
+  /// Moves each query half-way to the nearest other one. A stored row has the likes of it near by
+  /// and is found too easily; a point between two rows is as hard to find the nearest of as a new
+  /// picture is (docs/engine.md has the figures).
+  void move_between() {
+    const std::size_t dimensions = index_.geometry.dimensions;
+    const auto& kernels = simd::kernels();
+    std::vector<std::uint16_t> halves(values_.size());
+    kernels.to_half(values_.data(), values_.size(), halves.data());
+    std::vector<const std::uint16_t*> rows;
+    for (std::size_t i = 0; i < queries_.size(); ++i)
+      rows.push_back(halves.data() + i * dimensions);
+    std::vector<float> distances(rows.size() * queries_.size());
+    kernels.l2(rows.data(), rows.size(), queries_.data(), queries_.size(), dimensions,
+               distances.data());
+    const std::vector<float> given = values_;
+    for (std::size_t i = 0; i < queries_.size(); ++i) {
+      std::size_t other = i;
+      float nearest = std::numeric_limits<float>::infinity();
+      for (std::size_t j = 0; j < queries_.size(); ++j) {
+        const float distance = distances[i * queries_.size() + j];
+        if (j == i || distance >= nearest) continue;
+        nearest = distance;
+        other = j;
+      }
+      float* const out = values_.data() + i * dimensions;
+      double squared = 0;
+      for (std::size_t d = 0; d < dimensions; ++d) {
+        out[d] = (out[d] + given[other * dimensions + d]) / 2;
+        squared += static_cast<double>(out[d]) * out[d];
+      }
+      if (index_.shape.metric != Metric::cosine || squared == 0) continue;
+      for (std::size_t d = 0; d < dimensions; ++d)
+        out[d] = static_cast<float>(out[d] / std::sqrt(squared));
+    }
+  }
+
+  /// Of each query the true nearest, at least `k` where there are so many, without rows left out.
+  Result<std::vector<std::vector<Hit>>> nearest(std::size_t k) {
+    options_.k = std::min({k + left_out_.size(), 2 * k + 50, kSearchKMax});
+    std::vector<TopK> tops(queries_.size(), TopK(options_.k));
+    const FlatSearch::Range range{&view_, 0};
+    FlatSearch flat(state_, index_.shape, options_, {&range, 1}, index_.scratch);
+    TRY(flat.run(queries_, index_.budget->pool(), rows_.threads(), counters_, tops, damaged_));
+    std::vector<std::vector<Hit>> truth;
+    for (TopK& top : tops) {
+      truth.push_back(top.take());
+      std::erase_if(truth.back(), [&](const Hit& hit) { return left_out_.contains(hit.id); });
+    }
+    return truth;
+  }
+
+  Status try_lists(std::size_t k, std::span<const std::size_t> lists,
+                   const std::vector<std::vector<Hit>>& truth) {
+    std::vector<float> floors;
+    std::size_t wanted = 0;
+    for (const auto& hits : truth) {
+      const std::size_t count = std::min(k, hits.size());
+      wanted += count;
+      floors.push_back(count == 0 ? 0 : hits[count - 1].score - kTie);
+    }
+    options_.k = k;
+    options_.recall = kRecallEnough;  // what is kept is read
+    GraphSource source;
+    source.view = &view_;
+    source.parts = view_.segment->parts();
+    for (const std::size_t list : lists) {
+      if (list == 0) break;
+      TRY(rows_.check());
+      options_.list_size = list;
+      std::vector<TopK> found(queries_.size(), TopK(k));
+      GraphSearch search(state_, index_.shape, options_, {source}, index_.graph_workers);
+      TRY(search.run(queries_, index_.budget->pool(), rows_.threads(), counters_, found, damaged_));
+      std::size_t right = 0;
+      for (std::size_t q = 0; q < found.size(); ++q)
+        for (const Hit& hit : found[q].take()) right += hit.score >= floors[q];
+      const float recall =
+          wanted == 0 ? 1 : std::min(1.0F, static_cast<float>(right) / static_cast<float>(wanted));
+      graph_.efforts.push_back(
+          {static_cast<std::uint32_t>(k), static_cast<std::uint32_t>(list), recall});
+      if (recall >= kRecallEnough || list >= rows_.rows()) break;
+    }
+    return {};
+  }
+
+  IndexImpl& index_;
+  const RowSource& rows_;
+  SegmentGraph& graph_;
+  SegmentView view_;
+  SnapshotState state_;
+  SearchOptions options_;
+  std::vector<float> values_;
+  std::vector<const float*> queries_;
+  std::unordered_set<std::uint64_t> left_out_;
+  std::vector<DamagedRows> damaged_;
+  ReadCounters counters_;
+};
+
+}  // namespace
+
+Status calibrate(IndexImpl& index, const RowSource& rows, std::uint64_t lsn, SegmentGraph& graph,
+                 std::span<const std::uint32_t> held) {
+  return Calibration(index, rows, lsn, graph).run({held.begin(), held.end()});
+}
+
+}  // namespace similis::engine

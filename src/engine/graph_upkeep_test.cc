@@ -1,0 +1,270 @@
+// How an index of kind `graph` keeps its graphs.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <fstream>
+#include <set>
+#include <thread>
+
+#include "engine/graph_fixture_test.h"
+
+namespace similis::engine {
+namespace {
+
+using GraphUpkeepTest = GraphIndexTest;
+
+// Between two makings a graph takes in what is written, a few rows alone are compared one by one.
+TEST_F(GraphUpkeepTest, GrowsWithWhatIsWritten) {
+  auto index = make();
+  options_.checkpoint_log_bytes = 1 << 14;
+  for (int i = 0; i < 40; ++i) {
+    fill(*index, 50);
+    const IndexStatistics s = index->statistics();
+    if (s.rows < options_.graph_rows_min) {
+      EXPECT_EQ(s.graph_rows, 0U);
+    } else {
+      EXPECT_LE(s.rows - s.graph_rows, std::max<std::uint64_t>(12, s.graph_rows / 16));
+    }
+    // What was written last is found.
+    const std::uint64_t last = model_.rows.rbegin()->first;
+    const auto answer = index->search(model_.rows.at(last).vector, {});
+    ASSERT_TRUE(answer.ok());
+    EXPECT_EQ(answer->hits[0][0].id, last);
+  }
+  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  EXPECT_EQ(index->statistics().graph_rows, 2000U);
+  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
+}
+
+// A graph that was never written since it grew is there again after an opening: what its file lacks
+// is taken in anew.
+TEST_F(GraphUpkeepTest, WhatAGraphTookInOutlivesIt) {
+  {
+    auto index = make();
+    fill(*index, 400);
+    ASSERT_TRUE(index->build_graphs({}).ok());
+    fill(*index, 100);
+    EXPECT_EQ(index->statistics().graph_rows, 500U);
+    EXPECT_TRUE(index->verify({})->empty());
+    ASSERT_TRUE(index->close().ok());
+  }
+  options_.background = true;
+  const auto index = reopen();
+  ASSERT_NE(index, nullptr);
+  EXPECT_GE(index->statistics().graph_rows, 400U);
+  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
+  fill(*index, 20);
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  EXPECT_EQ(index->statistics().graph_rows, 520U);
+  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
+}
+
+// A snapshot goes on with the graph that it began with, and sees nothing of later rows.
+TEST_F(GraphUpkeepTest, SnapshotsKeepTheGraphTheyHave) {
+  auto index = make();
+  fill(*index, 400);
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  const Snapshot before = index->snapshot();
+  const auto query = near(centres_);
+  const auto then = before.search(query, {});
+  fill(*index, 200);
+  put(*index, 1000, {query});
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  ASSERT_EQ(index->statistics().graph_rows, 601U);
+  EXPECT_EQ(before.search(query, {})->hits, then->hits);
+  EXPECT_EQ(index->search(query, {})->hits[0][0].id, 1000U);
+}
+
+// Rows of equal bytes to one that the graph has go with it, zeros stay apart, dead rows stay out:
+// with the vectors in memory and on disk alone.
+TEST_F(GraphUpkeepTest, CopiesOfRowsThatAreThereGoWithThem) {
+  for (const bool in_memory : {true, false}) {
+    TemporaryFolder folder;
+    options_.threads = 1;  // each has read buffers
+    if (!in_memory) options_.memory = make_memory_budget(6 << 20);
+    options_.segment_rows = in_memory ? 3000 : 1450;  // vectors of a full segment may go
+    model_ = {};
+    auto made = Index::create(folder.path() / "index",
+                              {kDimensions, Metric::cosine, IndexKind::graph}, options_);
+    ASSERT_TRUE(made.ok());
+    Index& index = **made;
+    fill(index, 1000);
+    ASSERT_TRUE(index.build_graphs({}).ok());
+    const auto copied = model_.rows.at(500).vector;
+    put(index, 1001, std::vector<std::vector<float>>(200, copied));
+    put(index, 1201, std::vector<std::vector<float>>(50, std::vector<float>(kDimensions)));
+    const auto fresh = near(centres_);
+    put(index, 1251, std::vector<std::vector<float>>(200, fresh));
+    ASSERT_TRUE(index.build_graphs({}).ok());
+    ASSERT_EQ(index.statistics().graph_rows, 1450U);
+    SearchOptions options;
+    options.k = 201;
+    auto answer = index.search(copied, options);
+    ASSERT_TRUE(answer.ok());
+    ASSERT_EQ(answer->hits[0].size(), 201U);
+    EXPECT_EQ(answer->hits[0][0].id, 500U);
+    for (std::size_t i = 0; i < 200; ++i) EXPECT_EQ(answer->hits[0][i + 1].id, 1001 + i);
+    options.k = 10;
+    answer = index.search(fresh, options);
+    ASSERT_TRUE(answer.ok());
+    for (std::size_t i = 0; i < 10; ++i) EXPECT_EQ(answer->hits[0][i].id, 1251 + i);
+    EXPECT_GE(recall(index, Metric::cosine, {}), 0.97);
+    if (!in_memory) {
+      ASSERT_EQ(index.statistics().vector_bytes_in_memory, 0U);
+      EXPECT_LT(index.search(copied, options)->reads, 60U);
+    }
+    // Copies that come after their original has gone.
+    ASSERT_TRUE(index.erase(std::vector<std::uint64_t>{500}, {}).ok());
+    model_.rows.erase(500);
+    put(index, 1451, std::vector<std::vector<float>>(20, copied));
+    ASSERT_TRUE(index.build_graphs({}).ok());
+    options.k = 220;
+    answer = index.search(copied, options);
+    ASSERT_TRUE(answer.ok());
+    std::set<std::uint64_t> found;
+    for (const Hit& hit : answer->hits[0]) found.insert(hit.id);
+    for (std::uint64_t id = 1451; id <= 1470; ++id) EXPECT_TRUE(found.contains(id));
+    EXPECT_FALSE(found.contains(500));
+  }
+}
+
+// A segment that begins beside one with a graph has one early, in the elder's frame, and its own
+// once it is large.
+TEST_F(GraphUpkeepTest, NewSegmentsBeginInTheFrameOfTheirElders) {
+  options_.segment_rows = 600;
+  auto index = make();
+  fill(*index, 600);
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  ASSERT_TRUE(index->checkpoint().ok());  // seals it
+  for (int i = 0; i < 10; ++i) {
+    fill(*index, 15);
+    const IndexStatistics s = index->statistics();
+    ASSERT_EQ(s.segments, 2U);
+    EXPECT_LE(s.rows - s.graph_rows, 12U) << s.rows;
+    EXPECT_GE(recall(*index, Metric::cosine, {}), 0.96);
+  }
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  ASSERT_TRUE(index->close().ok());
+  index.reset();
+  index = reopen();
+  ASSERT_NE(index, nullptr);
+  EXPECT_EQ(index->statistics().graph_rows, 750U);
+  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.96);
+}
+
+// With half of the rows replaced, a batch after the other, what is found is as good as in an index
+// made of those rows at once.
+TEST_F(GraphUpkeepTest, ReplacedRowsAreFoundAsWell) {
+  auto index = make();
+  fill(*index, 3000);
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  for (std::uint64_t first = 1; first <= 1500; first += 50) {
+    std::vector<std::vector<float>> vectors;
+    for (int i = 0; i < 50; ++i) vectors.push_back(near(centres_));
+    put(*index, first, vectors);
+  }
+  EXPECT_EQ(index->statistics().rows, 3000U);
+  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.975);
+}
+
+// A damaged graph costs time, no answer.
+TEST_F(GraphUpkeepTest, ADamagedGraphIsMadeAgain) {
+  {
+    auto index = make();
+    fill(*index, 1000);
+    ASSERT_TRUE(index->build_graphs({}).ok());
+    ASSERT_TRUE(index->close().ok());
+  }
+  std::filesystem::path file;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path() / "index"))
+    if (entry.path().filename().native().starts_with("derived-")) file = entry.path();
+  ASSERT_FALSE(file.empty());
+  std::string bytes = [&] {
+    std::ifstream in(file, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  }();
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  std::ofstream(file, std::ios::binary | std::ios::trunc) << bytes;
+  const auto damage = Index::verify(folder_.path() / "index", {});
+  ASSERT_TRUE(damage.ok());
+  ASSERT_EQ(damage->size(), 1U);
+  EXPECT_EQ(damage->front().file, file.filename().native());
+  EXPECT_GT(damage->front().offset, 0U);
+  const auto index = reopen();  // without a thread of its own it makes up for it at once
+  ASSERT_NE(index, nullptr);
+  EXPECT_EQ(index->statistics().graph_rows, 1000U);
+  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
+  EXPECT_TRUE(index->verify({})->empty());
+  EXPECT_FALSE(std::filesystem::exists(file));
+}
+
+// Where a graph does not fit the memory there is none, and answers are exact.
+TEST_F(GraphUpkeepTest, GoesWithoutAGraphThatDoesNotFit) {
+  std::uint64_t tables = 0;
+  options_.segment_rows = 1000;
+  {
+    auto index = make();
+    fill(*index, 1000);
+    ASSERT_TRUE(index->build_graphs({}).ok());
+    ASSERT_TRUE(index->close().ok());
+    index.reset();
+    index = reopen();
+    const IndexStatistics s = index->statistics();
+    tables = table_bytes(s) - s.graph_bytes_in_memory;
+    ASSERT_TRUE(index->close().ok());
+  }
+  options_.memory = make_memory_budget(tables + 10000);
+  const auto index = reopen();
+  ASSERT_NE(index, nullptr);
+  EXPECT_EQ(index->statistics().graph_rows, 0U);
+  EXPECT_EQ(recall(*index, Metric::cosine, {}), 1);
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  EXPECT_EQ(index->statistics().graph_rows, 0U);
+}
+
+// Searches and writes go on while graphs are made in the background, and no answer is wrong.
+TEST_F(GraphUpkeepTest, SearchesGoOnWhileGraphsAreMade) {
+  options_.background = true;
+  options_.checkpoint_log_bytes = 1 << 16;
+  auto index = make();
+  fill(*index, 300);
+  std::atomic<bool> stop{false};
+  std::atomic<std::size_t> searches{0};
+  std::vector<std::vector<float>> queries;
+  for (int i = 0; i < 20; ++i) queries.push_back(near(centres_));
+  std::vector<std::thread> readers;
+  for (int t = 0; t < 2; ++t) {
+    readers.emplace_back([&] {
+      for (std::size_t i = 0; !stop; ++i) {
+        const Snapshot snapshot = index->snapshot();
+        const auto answer = snapshot.search(queries[i % queries.size()], {});
+        ASSERT_TRUE(answer.ok()) << answer.error().message;
+        ASSERT_EQ(answer->hits[0].size(), 10U);
+        ASSERT_TRUE(std::is_sorted(
+            answer->hits[0].begin(), answer->hits[0].end(), [](const Hit& a, const Hit& b) {
+              return a.score > b.score || (a.score == b.score && a.id < b.id);
+            }));
+        ++searches;
+      }
+    });
+  }
+  for (int i = 0; i < 30; ++i) {
+    fill(*index, 100);
+    std::vector<std::uint64_t> gone{model_.rows.begin()->first};
+    ASSERT_TRUE(index->erase(gone, {}).ok());
+    const auto vector = model_.rows.begin()->second.vector;
+    model_.rows.erase(model_.rows.begin());
+    put(*index, 100000 + static_cast<std::uint64_t>(i), {vector});
+  }
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  stop = true;
+  for (auto& reader : readers) reader.join();
+  EXPECT_GT(searches, 10U);
+  EXPECT_EQ(index->statistics().rows, model_.rows.size());
+  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
+  ASSERT_TRUE(index->close().ok());
+}
+
+}  // namespace
+}  // namespace similis::engine
