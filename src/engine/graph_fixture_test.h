@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <random>
@@ -89,7 +91,8 @@ class GraphIndexTest : public testing::Test {
       std::set<std::uint64_t> seen;
       for (const Hit& hit : answer->hits[q]) {
         EXPECT_TRUE(seen.insert(hit.id).second);
-        EXPECT_NEAR(hit.score, Model::score(metric, query, model_.rows.at(hit.id).vector), 2e-4);
+        const float score = Model::score(metric, query, model_.rows.at(hit.id).vector);
+        EXPECT_NEAR(hit.score, score, 2e-4 * std::max(1.0F, std::abs(score)));
         right += hit.score >= truth->hits[q].back().score - 1e-6F ? 1 : 0;
       }
       all += truth->hits[q].size();

@@ -10,7 +10,8 @@ namespace similis::engine {
 namespace {
 
 TEST_F(GraphIndexTest, FindsWhatItIsAskedForInMemoryAndFromDisk) {
-  for (const Metric metric : {Metric::cosine, Metric::l2}) {
+  for (const Metric metric : {Metric::cosine, Metric::l2, Metric::inner_product}) {
+    SCOPED_TRACE(static_cast<int>(metric));
     std::filesystem::remove_all(folder_.path() / "index");
     model_.rows.clear();
     std::uint64_t tables = 0;

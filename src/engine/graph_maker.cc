@@ -11,8 +11,8 @@
 #include "base/crc32c.h"
 #include "engine/calibration.h"
 #include "engine/graph/build.h"
+#include "engine/graph/lift.h"
 #include "engine/index_impl.h"
-#include "engine/simd/kernels.h"
 
 namespace similis::engine {
 namespace {
@@ -45,17 +45,19 @@ class GraphMaker {
       : index_(index),
         rows_(rows),
         first_(first),
+        dimensions_(lifted_dimensions(index.shape.metric, index.shape.dimensions)),
         fingerprints_(rows.rows() - first),
         kinds_(rows.rows() - first, Kind::absent) {}
 
-  Result<std::shared_ptr<const SegmentGraph>> make(std::uint64_t lsn, const CodeLayout& layout) {
-    ASSIGN_OR_RETURN(std::vector<float> sample, take_sample());
-    const std::uint32_t dimensions = index_.geometry.dimensions;
-    if (sample.empty()) sample.resize(dimensions);  // every row is dead: any frame fits
-    Frame frame = Frame::learn(sample, dimensions, layout.lead, kSeed);
+  Result<std::shared_ptr<const SegmentGraph>> make(std::uint64_t lsn, const CodeLayout& layout,
+                                                   float norm_bound) {
+    ASSIGN_OR_RETURN(std::vector<float> sample, take_sample(norm_bound));
+    if (sample.empty()) sample.resize(dimensions_);  // every row is dead: any frame fits
+    Frame frame = Frame::learn(sample, dimensions_, layout.lead, kSeed);
     sample = {};
     auto out = begin(std::move(frame), layout);
     out->learnt_rows = rows_.rows();
+    out->norm_bound = norm_bound;
     TRY(rows_.check());
     TRY(encode(*out));
     find_copies(*out);
@@ -78,6 +80,7 @@ class GraphMaker {
     out->learnt_rows =
         grows ? from.learnt_rows : std::max<std::uint32_t>(1, index_.options.graph_rows_min);
     out->efforts = from.efforts;
+    out->norm_bound = from.norm_bound;
     static const Edges kNoEdges;
     const Edges& edges = grows ? from.graph : kNoEdges;
     if (grows) {
@@ -122,20 +125,27 @@ class GraphMaker {
     return out;
   }
 
+  /// What the row's code is made of. `vector`: its values.
+  void lift(std::vector<float>& vector, float norm_bound) const {
+    if (vector.size() == dimensions_) return;
+    std::vector<float> lifted(dimensions_);
+    lift_row(vector, norm_bound, lifted);
+    vector = std::move(lifted);
+  }
+
   /// Rows spread evenly over the segment.
-  Result<std::vector<float>> take_sample() const {
-    const std::uint32_t dimensions = index_.geometry.dimensions;
+  Result<std::vector<float>> take_sample(float norm_bound) const {
     const std::uint32_t step = std::max<std::uint32_t>(1, rows_.rows() / kSampleRows);
     std::vector<float> sample;
     std::mutex mutex;
     TRY(rows_.for_chunks(0, [&](std::uint32_t first, const VectorBlock& block,
                                 std::span<const std::uint32_t> sound) {
-      std::vector<float> here;
+      std::vector<float> here, values;
       for (const std::uint32_t at : sound) {
         if ((first + at) % step != 0) continue;
-        here.resize(here.size() + dimensions);
-        simd::kernels().to_float(rows_.vector(block, at), dimensions,
-                                 here.data() + here.size() - dimensions);
+        rows_.read(block, at, values);
+        lift(values, norm_bound);
+        here.insert(here.end(), values.begin(), values.end());
       }
       std::lock_guard lock(mutex);
       sample.insert(sample.end(), here.begin(), here.end());
@@ -145,21 +155,21 @@ class GraphMaker {
 
   /// Writes the records of new rows that live, and notes what they are.
   Status encode(SegmentGraph& out) {
-    const std::size_t dimensions = index_.geometry.dimensions;
     return rows_.for_chunks(first_, [&](std::uint32_t first, const VectorBlock& block,
                                         std::span<const std::uint32_t> sound) {
-      std::vector<float> values(dimensions), turned(dimensions);
+      std::vector<float> values, turned(dimensions_);
       for (const std::uint32_t at : sound) {
         const std::uint32_t row = first + at;
-        const std::span vector(rows_.vector(block, at), dimensions);
-        simd::kernels().to_float(vector.data(), dimensions, values.data());
+        rows_.read(block, at, values);
         const bool zero = std::all_of(values.begin(), values.end(), [](float v) { return v == 0; });
         if (zero && index_.shape.metric == Metric::cosine) {
           kind(row) = Kind::zero;
           continue;
         }
         kind(row) = Kind::member;
-        fingerprints_[row - first_] = fingerprint(std::as_bytes(vector));
+        fingerprints_[row - first_] =
+            fingerprint(std::as_bytes(std::span(rows_.vector(block, at), values.size())));
+        lift(values, out.norm_bound);
         out.frame.turn(values, true, turned);
         encode_record(out.codes.layout(), turned, record(out.codes, row));
       }
@@ -269,6 +279,7 @@ class GraphMaker {
   IndexImpl& index_;
   const RowSource& rows_;
   const std::uint32_t first_;
+  const std::uint32_t dimensions_;         // of what codes are made of
   std::vector<Fingerprint> fingerprints_;  // of new rows
   std::vector<Kind> kinds_;                // of new rows
 };
@@ -278,8 +289,9 @@ class GraphMaker {
 Result<std::shared_ptr<const SegmentGraph>> make_segment_graph(IndexImpl& index,
                                                                const RowSource& rows,
                                                                std::uint64_t lsn,
-                                                               const CodeLayout& layout) {
-  return GraphMaker(index, rows, 0).make(lsn, layout);
+                                                               const CodeLayout& layout,
+                                                               float norm_bound) {
+  return GraphMaker(index, rows, 0).make(lsn, layout, norm_bound);
 }
 
 Result<std::shared_ptr<const SegmentGraph>> extend_segment_graph(IndexImpl& index,

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "engine/graph/lift.h"
 #include "engine/simd/kernels.h"
 
 namespace similis::engine {
@@ -74,6 +75,7 @@ struct GraphSearch::Walker {
   std::optional<QueryCode> code;
   CodeLayout layout;
   std::vector<Estimate> estimates;
+  float scale = 1;  // of a cosine, to the metric's score
 
   QueryCode& code_for(const CodeLayout& wanted) {
     if (!code || layout != wanted) {
@@ -90,7 +92,7 @@ class GraphWorker {
 
   std::unique_ptr<ReadQueue> queue;
   std::vector<GraphSearch::Walker> walkers = std::vector<GraphSearch::Walker>(kGroup);
-  std::vector<float> turned;
+  std::vector<float> lifted, turned;
   std::vector<GraphSearch::Flight> flights = std::vector<GraphSearch::Flight>(kGroups * kGroup);
 };
 
@@ -239,7 +241,7 @@ Status GraphSearch::begin(GraphWorker& worker, std::span<Flight> flights, std::s
   const std::span<Walker> walkers = std::span(worker.walkers).first(flights.size());
   for (Walker& walker : walkers) walker.estimates.clear();
   for (std::uint32_t source = 0; source < sources_.size(); ++source)
-    gather(walkers, worker.turned, first, source);
+    gather(worker, walkers, first, source);
   for (std::size_t i = 0; i < flights.size(); ++i) {
     choose(walkers[i].estimates);
     flights[i].query = first + i;
@@ -283,19 +285,37 @@ GraphSearch::Plan GraphSearch::plan(std::uint32_t source_number) const {
   return plan;
 }
 
+// The queries in the graph's frame.
+void GraphSearch::turn(GraphWorker& worker, std::span<Walker> walkers, std::size_t first,
+                       const SegmentGraph& graph) const {
+  const std::size_t dimensions = lifted_dimensions(shape_.metric, shape_.dimensions);
+  auto queries = queries_.subspan(first, walkers.size());
+  std::vector<const float*> lifted;
+  if (dimensions != shape_.dimensions) {
+    worker.lifted.resize(walkers.size() * dimensions);
+    for (std::size_t i = 0; i < walkers.size(); ++i) {
+      const auto out = std::span(worker.lifted).subspan(i * dimensions, dimensions);
+      walkers[i].scale = graph.norm_bound * lift_query({queries[i], shape_.dimensions}, out);
+      lifted.push_back(out.data());
+    }
+    queries = lifted;
+  }
+  worker.turned.resize(walkers.size() * dimensions);
+  graph.frame.turn(queries, true, worker.turned);
+  for (std::size_t i = 0; i < walkers.size(); ++i) {
+    walkers[i]
+        .code_for(graph.codes.layout())
+        .set(std::span(worker.turned).subspan(i * dimensions, dimensions));
+  }
+}
+
 // Walks one graph, or scans the codes of what passes the filter when that is less work.
-void GraphSearch::gather(std::span<Walker> walkers, std::vector<float>& turned, std::size_t first,
+void GraphSearch::gather(GraphWorker& worker, std::span<Walker> walkers, std::size_t first,
                          std::uint32_t source_number) const {
   const GraphSource& source = sources_[source_number];
   const SegmentGraph& graph = *source.view->graph;
   if (graph.entry == Graph::kNone || (options_.filter && source.matches == 0)) return;
-  turned.resize(walkers.size() * shape_.dimensions);
-  graph.frame.turn(queries_.subspan(first, walkers.size()), true, turned);
-  for (std::size_t i = 0; i < walkers.size(); ++i) {
-    walkers[i]
-        .code_for(graph.codes.layout())
-        .set(std::span(turned).subspan(i * shape_.dimensions, shape_.dimensions));
-  }
+  turn(worker, walkers, first, graph);
   const Plan plan = this->plan(source_number);
   const bool walks = !plan.scanning_is_less(plan.size);
   if (walks) {
@@ -318,8 +338,9 @@ void GraphSearch::collect(Walker& walker, const Plan& plan, bool walked) const {
   const QueryCode& code = *walker.code;
   std::vector<Estimate>& out = walker.estimates;
   const bool squared = shape_.metric == Metric::l2;
-  const float factor = squared ? 2.0F : 1.0F;
-  const float offset = squared ? -code.squared_length() : 1.0F - code.squared_length() / 2;
+  const float factor = squared ? 2.0F : walker.scale;
+  const float offset =
+      squared ? -code.squared_length() : walker.scale * (1.0F - code.squared_length() / 2);
   const float doubt = options_.doubt != 0 ? options_.doubt : doubt_for(options_);
   // Rows of equal bytes are one candidate: one is read for all.
   const auto consider = [&](std::uint32_t node) {

@@ -77,8 +77,10 @@ class GraphSearch {
   Status work(GraphWorker& worker);
   Status begin(GraphWorker& worker, std::span<Flight> flights, std::size_t first);
   [[nodiscard]] Plan plan(std::uint32_t source) const;
-  void gather(std::span<Walker> walkers, std::vector<float>& turned, std::size_t first,
+  void gather(GraphWorker& worker, std::span<Walker> walkers, std::size_t first,
               std::uint32_t source) const;
+  void turn(GraphWorker& worker, std::span<Walker> walkers, std::size_t first,
+            const SegmentGraph& graph) const;
   void collect(Walker& walker, const Plan& plan, bool walked) const;
   void choose(std::vector<Estimate>& estimates) const;
   Status fetch(Flight& flight, std::span<const Estimate> chosen);

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "engine/graph/build.h"
+#include "engine/graph/lift.h"
 #include "engine/graph_maker.h"
 #include "engine/index_impl.h"
 
@@ -48,24 +49,33 @@ Result<IndexImpl::MadeGraph> IndexImpl::make_graph(const SegmentView& view, std:
                                                    std::uint64_t lsn, unsigned thread_count,
                                                    const CallOptions& call) {
   const RowSource source(*this, view, rows, thread_count, call);
-  ASSIGN_OR_RETURN(auto graph,
-                   make_segment_graph(*this, source, lsn, layout_for(geometry.dimensions)));
+  float longest = 0;
+  {
+    std::lock_guard lock(commit_mutex);
+    longest = norm_max;
+  }
+  const CodeLayout layout = layout_for(lifted_dimensions(shape.metric, shape.dimensions));
+  ASSIGN_OR_RETURN(auto graph, make_segment_graph(*this, source, lsn, layout, longest));
   ASSIGN_OR_RETURN(const Segment::GraphFile file, write_graph(*graph, *view.segment));
   return MadeGraph{std::move(graph), file};
 }
 
 bool IndexImpl::may_have_graph(std::uint64_t rows, const SegmentGraph* former) const {
-  if (shape.kind != IndexKind::graph || shape.metric == Metric::inner_product ||
-      shape.dimensions < kDimensionsMin || shape.dimensions > kDimensionsMost ||
-      rows > kGraphRowsMax)
+  if (shape.kind != IndexKind::graph || shape.dimensions < kDimensionsMin ||
+      shape.dimensions > kDimensionsMost || rows > kGraphRowsMax)
     return false;
-  const CodeLayout layout = layout_for(geometry.dimensions);
+  const CodeLayout layout = layout_for(lifted_dimensions(shape.metric, shape.dimensions));
   // With the frame, and something for copies, so that it fits when the index is opened again.
   const std::uint64_t frame = std::uint64_t{geometry.dimensions} * (2 * layout.lead + 20);
   const std::uint64_t bytes =
       rows * (layout.record_bytes() + GraphOptions().degree * sizeof(std::uint32_t) + 8) + frame;
   const std::uint64_t freed = former != nullptr ? former->bytes_in_memory() : 0;
   return budget->tables() - budgeted_tables + table_bytes() - freed + bytes <= budget->limit();
+}
+
+// Longer rows than it was made for would not fit its frame.
+bool IndexImpl::takes_in(const SegmentGraph& graph) const {
+  return shape.metric != Metric::inner_product || norm_max <= graph.norm_bound;
 }
 
 std::optional<IndexImpl::GraphTask> IndexImpl::choose_graph(GraphDue wanted) const {
@@ -83,12 +93,13 @@ std::optional<IndexImpl::GraphTask> IndexImpl::choose_graph(GraphDue wanted) con
     const std::uint32_t behind = rows - covered;
     // Learning by doubling costs twice what once at the end would; between, a graph is extended.
     const std::uint32_t learnt = graph ? graph->learnt_rows : 0;
-    const bool anew =
-        rows >= rows_min && rows - std::min(rows, learnt) >= std::max(rows_min, learnt);
+    const bool doubled = rows - std::min(rows, learnt) >= std::max(rows_min, learnt);
+    const bool unlike = graph && behind > 0 && !takes_in(*graph) && wanted != GraphDue::urgent;
+    const bool anew = rows >= rows_min && (doubled || unlike);
     GraphTask task{segment, anew ? nullptr : graph ? graph : elder, anew};
     // Extending takes a walk a row behind, and copying what is there; a row behind costs each
     // search a comparison.
-    bool extend = task.from != nullptr && behind > 0;
+    bool extend = task.from != nullptr && behind > 0 && takes_in(*task.from);
     if (!graph) extend = extend && rows >= std::max(1U, rows_min / 16);
     if (wanted == GraphDue::urgent)
       extend = extend && behind >= std::max({1U, rows_min / 16, covered / 16});
@@ -125,6 +136,7 @@ Result<bool> IndexImpl::make_graph_once(GraphDue wanted, unsigned thread_count,
   std::uint64_t lsn = 0;
   {
     std::lock_guard lock(commit_mutex);
+    if (task->from && !takes_in(*task->from)) return false;  // it was written a moment ago
     view = segment.view(task->segment);
     rows = task->write ? segment.persisted_rows() : view.rows;
     lsn = last_lsn;

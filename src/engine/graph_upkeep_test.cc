@@ -168,6 +168,32 @@ TEST_F(GraphUpkeepTest, ReplacedRowsAreFoundAsWell) {
   EXPECT_GE(recall(*index, Metric::cosine, {}), 0.975);
 }
 
+// Of inner products a longer row than the graph was made for is found at once, and has it made
+// anew.
+TEST_F(GraphUpkeepTest, LongerRowsHaveTheGraphOfInnerProductsMadeAnew) {
+  auto index = make(Metric::inner_product);
+  fill(*index, 1000);
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  EXPECT_GE(recall(*index, Metric::inner_product, {}), 0.97);
+  std::vector<std::vector<float>> longer;
+  for (int i = 0; i < 30; ++i) {
+    longer.push_back(near(centres_));
+    for (float& v : longer.back()) v *= 3;
+  }
+  put(*index, 1001, longer);
+  EXPECT_EQ(index->search(longer[7], {})->hits[0][0].id, 1008U);
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  EXPECT_EQ(index->statistics().graph_rows, 1030U);
+  EXPECT_EQ(index->search(longer[7], {})->hits[0][0].id, 1008U);
+  EXPECT_GE(recall(*index, Metric::inner_product, {}), 0.97);
+  ASSERT_TRUE(index->close().ok());
+  index.reset();
+  index = reopen();
+  ASSERT_NE(index, nullptr);
+  EXPECT_EQ(index->statistics().graph_rows, 1030U);
+  EXPECT_GE(recall(*index, Metric::inner_product, {}), 0.97);
+}
+
 // A damaged graph costs time, no answer.
 TEST_F(GraphUpkeepTest, ADamagedGraphIsMadeAgain) {
   {

@@ -140,6 +140,8 @@ struct IndexImpl {
   /// Whether a segment of so many rows can have one: the memory for it is there, in place of
   /// `former`, which may be null. (commit)
   [[nodiscard]] bool may_have_graph(std::uint64_t rows, const SegmentGraph* former) const;
+  /// Whether whatever was written can be added to the graph. (commit)
+  [[nodiscard]] bool takes_in(const SegmentGraph& graph) const;
   [[nodiscard]] std::optional<GraphTask> choose_graph(GraphDue wanted) const;  // (commit)
   /// Makes, extends or writes at most one; false when none is due.
   Result<bool> make_graph_once(GraphDue wanted, unsigned thread_count, const CallOptions& call);

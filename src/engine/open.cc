@@ -4,6 +4,7 @@
 #include <random>
 
 #include "base/log.h"
+#include "engine/graph/lift.h"
 #include "engine/index_impl.h"
 #include "engine/raw_columns.h"
 
@@ -258,8 +259,8 @@ Result<std::uint64_t> IndexImpl::largest_id(Storage& storage,
 
 // One that is damaged is made again in time.
 void IndexImpl::load_graph(Segment& segment, const Manifest::Derived& record) {
-  auto graph =
-      read_segment_graph(storage, directory, uuid, segment.number(), shape.dimensions, record);
+  auto graph = read_segment_graph(storage, directory, uuid, segment.number(),
+                                  lifted_dimensions(shape.metric, shape.dimensions), record);
   if (graph.ok() && (*graph)->rows() <= segment.rows()) {
     segment.set_graph_file(Segment::GraphFile{record, (*graph)->rows()});
     segment.set_graph(std::move(graph).value());

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "engine/index_impl.h"
+#include "engine/simd/kernels.h"
 
 namespace similis::engine {
 
@@ -36,6 +37,11 @@ Result<std::shared_ptr<VectorBlock>> RowSource::block_of(
 const std::uint16_t* RowSource::vector(const VectorBlock& block, std::uint32_t at) const {
   return reinterpret_cast<const std::uint16_t*>(block.data() +
                                                 std::size_t{at} * index_.geometry.stride_bytes);
+}
+
+void RowSource::read(const VectorBlock& block, std::uint32_t at, std::vector<float>& out) const {
+  out.resize(index_.geometry.dimensions);
+  simd::kernels().to_float(vector(block, at), out.size(), out.data());
 }
 
 std::uint64_t RowSource::id(std::uint32_t row) const {

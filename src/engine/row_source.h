@@ -33,6 +33,8 @@ class RowSource {
   Result<std::shared_ptr<VectorBlock>> block_of(std::uint32_t chunk, AlignedBuffer& buffer,
                                                 std::vector<std::uint32_t>& damaged) const;
   [[nodiscard]] const std::uint16_t* vector(const VectorBlock& block, std::uint32_t at) const;
+  /// The same as numbers, into `out`.
+  void read(const VectorBlock& block, std::uint32_t at, std::vector<float>& out) const;
   [[nodiscard]] std::uint64_t id(std::uint32_t row) const;
 
   /// `sound`: places in the chunk of rows that live.

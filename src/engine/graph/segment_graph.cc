@@ -20,10 +20,12 @@ struct Head {
   std::uint32_t entry;
   std::uint32_t fine_words;
   std::uint32_t learnt_rows;
+  float norm_bound;
+  std::uint32_t reserved;
 };
-static_assert(sizeof(Head) == 32);
+static_assert(sizeof(Head) == 40);
 // Which codes these are: others are made again.
-constexpr std::uint32_t kCode = 18;
+constexpr std::uint32_t kCode = 19;
 constexpr std::uint32_t kEntrySample = 1024;
 constexpr std::size_t kEntries = 16;
 enum Section : std::size_t { kHead, kFrame, kCopies, kZeros, kEfforts, kFirstOfRows };
@@ -127,9 +129,16 @@ Result<Manifest::Derived> write_segment_graph(const SegmentGraph& graph, Storage
   ASSIGN_OR_RETURN(const auto writer, DerivedWriter::create(storage, directory, index, file,
                                                             DerivedKind::graph, segment));
   const CodeLayout& layout = graph.codes.layout();
-  const Head head{
-      graph.rows(), layout.lead + layout.tail, layout.lead,      kCode, graph.graph.slots(),
-      graph.entry,  layout.fine_words,         graph.learnt_rows};
+  Head head{};
+  head.rows = graph.rows();
+  head.dimensions = layout.lead + layout.tail;
+  head.lead = layout.lead;
+  head.code = kCode;
+  head.slots = graph.graph.slots();
+  head.entry = graph.entry;
+  head.fine_words = layout.fine_words;
+  head.learnt_rows = graph.learnt_rows;
+  head.norm_bound = graph.norm_bound;
   const std::string frame = graph.frame.encode();
   TRY(writer->add(bytes_of(head)));
   TRY(writer->add(std::as_bytes(std::span(frame))));
@@ -166,7 +175,8 @@ Result<std::shared_ptr<const SegmentGraph>> read_segment_graph(
       head.slots > 1024 || (head.entry >= head.rows && head.entry != Edges::kNone))
     return bad;
   const CodeLayout layout{head.lead, dimensions - head.lead, head.fine_words};
-  if (head.fine_words > layout.tail_words() || head.learnt_rows == 0) return bad;
+  if (head.fine_words > layout.tail_words() || head.learnt_rows == 0 || !(head.norm_bound >= 0))
+    return bad;
   const std::uint64_t code_bytes = std::uint64_t{head.rows} * layout.record_bytes();
   const std::uint64_t begin_bytes = (std::uint64_t{head.rows} + 1) * sizeof(std::uint32_t);
   if (file->sections() < kFirstOfRows + sections_for(code_bytes) + sections_for(begin_bytes))
@@ -183,6 +193,7 @@ Result<std::shared_ptr<const SegmentGraph>> read_segment_graph(
   auto out = std::make_shared<SegmentGraph>(SegmentGraph{
       std::move(frame), CodeTable(layout, head.rows), Edges(), head.entry, {}, {}, {}});
   out->learnt_rows = head.learnt_rows;
+  out->norm_bound = head.norm_bound;
   ASSIGN_OR_RETURN(out->copies, read_values<SegmentGraph::Copy>(*file, kCopies));
   ASSIGN_OR_RETURN(out->zeros, read_values<std::uint32_t>(*file, kZeros));
   ASSIGN_OR_RETURN(out->efforts, read_values<SegmentGraph::Effort>(*file, kEfforts));

@@ -40,6 +40,8 @@ struct SegmentGraph {
 
   /// How many rows there were when frame and efforts were last learnt.
   std::uint32_t learnt_rows = 0;
+  /// Of metric inner_product what rows are lifted by (lift.h): none in the graph is longer.
+  float norm_bound = 0;
 
   [[nodiscard]] std::uint32_t rows() const { return codes.rows(); }
   std::vector<std::uint64_t> is_copy = {};  // bit a row; empty: there are none
@@ -64,7 +66,7 @@ Result<Manifest::Derived> write_segment_graph(const SegmentGraph& graph, Storage
                                               const Uuid& index, std::uint64_t file,
                                               std::uint32_t segment);
 
-/// `corruption` when it does not hold together.
+/// `corruption` when it does not hold together. `dimensions`: lifted_dimensions() of the index.
 Result<std::shared_ptr<const SegmentGraph>> read_segment_graph(
     Storage& storage, const std::filesystem::path& directory, const Uuid& index,
     std::uint32_t segment, std::uint32_t dimensions, const Manifest::Derived& record);
