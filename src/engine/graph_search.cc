@@ -1,6 +1,7 @@
 #include "engine/graph_search.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -171,6 +172,7 @@ void GraphSearch::mark() {
 
 bool GraphSearch::is_wanted(const GraphSource& source, std::uint32_t row) const {
   if (options_.filter) return (source.wanted[row / 64] >> (row % 64) & 1) != 0;
+  if (source.view->dead == 0) return true;
   const std::uint32_t chunk_rows = source.view->segment->geometry().chunk_rows;
   const Chunk& chunk = *(*source.view->chunks)[row / chunk_rows];
   return chunk.death[row % chunk_rows].load(std::memory_order_relaxed) > snapshot_.lsn;
@@ -242,12 +244,15 @@ Status GraphSearch::begin(GraphWorker& worker, std::span<Flight> flights, std::s
   for (Walker& walker : walkers) walker.estimates.clear();
   for (std::uint32_t source = 0; source < sources_.size(); ++source)
     gather(worker, walkers, first, source);
+  std::array<ReadGroup*, kGroup> reads{};
+  std::size_t count = 0;
   for (std::size_t i = 0; i < flights.size(); ++i) {
     choose(walkers[i].estimates);
     flights[i].query = first + i;
     TRY(fetch(flights[i], walkers[i].estimates));
-    if (!flights[i].reads.requests.empty()) worker.queue->submit(flights[i].reads);
+    if (!flights[i].reads.requests.empty()) reads[count++] = &flights[i].reads;
   }
+  worker.queue->submit(std::span(reads).first(count));
   return {};
 }
 

@@ -81,21 +81,8 @@ class ReadPool {
 
 class PoolQueue final : public ReadQueue {
  public:
-  void submit(ReadGroup& group) override {
-    const std::size_t count = group.requests.size();
-    {
-      std::lock_guard lock(mutex_);
-      done_.reserve(under_way_ + count);  // complete() then needs no memory
-    }
-    // Only this thread looks at these.
-    if (count == 0 || ReadPool::instance().push(*this, group)) {
-      group.pending = count;
-      under_way_ += count;
-      return;
-    }
-    for (ReadRequest& request : group.requests)
-      request.status = request.file->read(request.offset, request.out);
-    group.pending = 0;
+  void submit(std::span<ReadGroup* const> groups) override {
+    for (ReadGroup* const group : groups) submit(*group);
   }
 
   void reap(bool wait) override {
@@ -114,6 +101,23 @@ class PoolQueue final : public ReadQueue {
   }
 
  private:
+  void submit(ReadGroup& group) {
+    const std::size_t count = group.requests.size();
+    {
+      std::lock_guard lock(mutex_);
+      done_.reserve(under_way_ + count);  // complete() then needs no memory
+    }
+    // Only this thread looks at these.
+    if (count == 0 || ReadPool::instance().push(*this, group)) {
+      group.pending = count;
+      under_way_ += count;
+      return;
+    }
+    for (ReadRequest& request : group.requests)
+      request.status = request.file->read(request.offset, request.out);
+    group.pending = 0;
+  }
+
   std::mutex mutex_;
   std::condition_variable came_;
   std::vector<ReadGroup*> done_;  // one entry a read

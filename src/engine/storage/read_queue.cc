@@ -5,10 +5,12 @@ namespace {
 
 class SequentialQueue final : public ReadQueue {
  public:
-  void submit(ReadGroup& group) override {
-    for (ReadRequest& request : group.requests)
-      request.status = request.file->read(request.offset, request.out);
-    group.pending = 0;
+  void submit(std::span<ReadGroup* const> groups) override {
+    for (ReadGroup* const group : groups) {
+      for (ReadRequest& request : group->requests)
+        request.status = request.file->read(request.offset, request.out);
+      group->pending = 0;
+    }
   }
   void reap(bool /*wait*/) override {}
 };

@@ -42,8 +42,8 @@ struct ReadGroup {
 class ReadQueue {
  public:
   virtual ~ReadQueue() = default;
-  /// Begins all reads of the group.
-  virtual void submit(ReadGroup& group) = 0;
+  /// Begins all reads of the groups.
+  virtual void submit(std::span<ReadGroup* const> groups) = 0;
   /// Takes in what has come, counting its groups' `pending` down; when `wait`, at least one.
   virtual void reap(bool wait) = 0;
 };
