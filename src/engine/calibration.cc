@@ -16,10 +16,11 @@ namespace {
 
 // What searches are tried with.
 constexpr std::size_t kTriedK[] = {10, 100};
-constexpr std::size_t kTriedLists[][12] = {{20, 30, 40, 50, 60, 80, 100, 150, 200, 300, 400, 600},
-                                           {120, 150, 200, 250, 300, 400, 500, 600, 800, 1000}};
+constexpr float kTriedReach[] = {0.01F, 0.02F, 0.03F, 0.04F, 0.05F, 0.06F, 0.07F, 0.085F,
+                                 0.1F,  0.13F, 0.16F, 0.2F,  0.25F, 0.3F,  0.4F,  0.5F};
 constexpr float kRecallEnough = 0.9995F;
 constexpr float kTie = 1e-6F;
+constexpr float kMoved = 0.3F;
 
 class Calibration {
  public:
@@ -35,12 +36,12 @@ class Calibration {
     std::sort(held.begin(), held.end());
     ASSIGN_OR_RETURN(const bool sound, load(held));
     if (!sound) return {};
-    move_between();
+    move_on();
     std::size_t tried = 0;
     while (tried < std::size(kTriedK) && 2 * kTriedK[tried] < rows_.rows()) ++tried;
     if (tried == 0) return {};
     ASSIGN_OR_RETURN(const auto truth, nearest(kTriedK[tried - 1]));
-    for (std::size_t t = 0; t < tried; ++t) TRY(try_lists(kTriedK[t], kTriedLists[t], truth));
+    for (std::size_t t = 0; t < tried; ++t) TRY(try_reaches(kTriedK[t], truth));
     return {};
   }
 
@@ -72,10 +73,10 @@ class Calibration {
     return true;
   }
 
-  /// Moves each query half-way to the nearest other one. A stored row has the likes of it near by
-  /// and is found too easily; a point between two rows is as hard to find the nearest of as a new
-  /// picture is (docs/engine.md has the figures).
-  void move_between() {
+  /// Moves each query towards the nearest other one. A stored row has the likes of it near by and
+  /// is found too easily, a point half-way between two rows is harder to find the nearest of than a
+  /// new picture (docs/engine.md has the figures).
+  void move_on() {
     const std::size_t dimensions = index_.geometry.dimensions;
     const auto& kernels = simd::kernels();
     std::vector<std::uint16_t> halves(values_.size());
@@ -99,7 +100,7 @@ class Calibration {
       float* const out = values_.data() + i * dimensions;
       double squared = 0;
       for (std::size_t d = 0; d < dimensions; ++d) {
-        out[d] = (out[d] + given[other * dimensions + d]) / 2;
+        out[d] += kMoved * (given[other * dimensions + d] - out[d]);
         squared += static_cast<double>(out[d]) * out[d];
       }
       if (index_.shape.metric != Metric::cosine || squared == 0) continue;
@@ -123,8 +124,7 @@ class Calibration {
     return truth;
   }
 
-  Status try_lists(std::size_t k, std::span<const std::size_t> lists,
-                   const std::vector<std::vector<Hit>>& truth) {
+  Status try_reaches(std::size_t k, const std::vector<std::vector<Hit>>& truth) {
     std::vector<float> floors;
     std::size_t wanted = 0;
     for (const auto& hits : truth) {
@@ -137,21 +137,23 @@ class Calibration {
     GraphSource source;
     source.view = &view_;
     source.parts = view_.segment->parts();
-    for (const std::size_t list : lists) {
-      if (list == 0) break;
+    for (const float reach : kTriedReach) {
       TRY(rows_.check());
-      options_.list_size = list;
+      options_.reach = reach;
       std::vector<TopK> found(queries_.size(), TopK(k));
       GraphSearch search(state_, index_.shape, options_, {source}, index_.graph_workers);
       TRY(search.run(queries_, index_.budget->pool(), rows_.threads(), counters_, found, damaged_));
       std::size_t right = 0;
       for (std::size_t q = 0; q < found.size(); ++q)
         for (const Hit& hit : found[q].take()) right += hit.score >= floors[q];
-      const float recall =
-          wanted == 0 ? 1 : std::min(1.0F, static_cast<float>(right) / static_cast<float>(wanted));
-      graph_.efforts.push_back(
-          {static_cast<std::uint32_t>(k), static_cast<std::uint32_t>(list), recall});
-      if (recall >= kRecallEnough || list >= rows_.rows()) break;
+      SegmentGraph::Effort effort{static_cast<std::uint32_t>(k), reach, 1, 0};
+      effort.comparisons = static_cast<float>(static_cast<double>(search.comparisons()) /
+                                              static_cast<double>(queries_.size()));
+      if (wanted > 0)
+        effort.recall = std::min(1.0F, static_cast<float>(right) / static_cast<float>(wanted));
+      graph_.efforts.push_back(effort);
+      if (effort.recall >= kRecallEnough || effort.comparisons >= static_cast<float>(rows_.rows()))
+        break;
     }
     return {};
   }

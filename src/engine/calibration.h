@@ -10,7 +10,7 @@
 namespace similis::engine {
 
 /// Fills graph.efforts: tries searches of a graph that lacks the rows `held` for points between
-/// them, with longer and longer lists, against the truth by comparing all vectors. `lsn`: which
+/// them, of wider and wider reach, against the truth by comparing all vectors. `lsn`: which
 /// rows live.
 Status calibrate(IndexImpl& index, const RowSource& rows, std::uint64_t lsn, SegmentGraph& graph,
                  std::span<const std::uint32_t> held);

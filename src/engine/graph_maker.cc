@@ -47,7 +47,13 @@ class GraphMaker {
         first_(first),
         dimensions_(lifted_dimensions(index.shape.metric, index.shape.dimensions)),
         fingerprints_(rows.rows() - first),
-        kinds_(rows.rows() - first, Kind::absent) {}
+        kinds_(rows.rows() - first, Kind::absent) {
+    index_.graph_rows_done = first;
+    index_.graph_rows_wanted = rows.rows();
+  }
+  GraphMaker(const GraphMaker&) = delete;
+  GraphMaker& operator=(const GraphMaker&) = delete;
+  ~GraphMaker() { index_.graph_rows_wanted = 0; }
 
   Result<std::shared_ptr<const SegmentGraph>> make(std::uint64_t lsn, const CodeLayout& layout,
                                                    float norm_bound) {
@@ -68,9 +74,8 @@ class GraphMaker {
       take(*out, std::move(tried));
       return calibrate(index_, rows_, lsn, *out, held);
     };
-    ASSIGN_OR_RETURN(BuiltGraph built,
-                     build_graph(out->codes, members, {}, index_.budget->pool(), rows_.threads(),
-                                 trial, [&](std::size_t) { return rows_.check().ok(); }));
+    ASSIGN_OR_RETURN(BuiltGraph built, build_graph(out->codes, members, {}, index_.budget->pool(),
+                                                   rows_.threads(), trial, go_on()));
     return finished(std::move(out), std::move(built));
   }
 
@@ -98,15 +103,21 @@ class GraphMaker {
     const std::uint32_t entry = grows ? from.entry : Edges::kNone;
     if (members.empty() && entry == Edges::kNone)
       return finished(std::move(out), {Graph(rows_.rows(), 1), Graph::kNone});
-    ASSIGN_OR_RETURN(
-        BuiltGraph built,
-        extend_graph(out->codes, edges, entry, members, {}, index_.budget->pool(), rows_.threads(),
-                     [&](std::size_t) { return rows_.check().ok(); }));
+    ASSIGN_OR_RETURN(BuiltGraph built,
+                     extend_graph(out->codes, edges, entry, members, {}, index_.budget->pool(),
+                                  rows_.threads(), go_on()));
     return finished(std::move(out), std::move(built));
   }
 
  private:
   enum class Kind : std::uint8_t { absent, member, copy, zero };
+
+  [[nodiscard]] GoOn go_on() const {
+    return [this](std::size_t done) {
+      index_.graph_rows_done = done;
+      return rows_.check().ok();
+    };
+  }
 
   [[nodiscard]] std::shared_ptr<SegmentGraph> begin(Frame frame, const CodeLayout& layout) const {
     return std::make_shared<SegmentGraph>(

@@ -29,11 +29,19 @@ float doubt_for(const SearchOptions& options) {
   return 3;
 }
 
-// A walk that came upon a smaller share of the rows it was to find was drawn away by others: it is
-// tried again with a longer list.
-constexpr double kFoundShare = 0.9;
+// A walk that came upon too few of the rows that may be returned was drawn away by others: it is
+// made again, to look at more.
+constexpr double kFoundShare = 0.9;  // of a list of fixed length
 constexpr double kWiderMax = 8;
 constexpr int kRoundsMax = 4;
+// The k-th nearest of fewer says little about how far to look.
+constexpr std::size_t kRankMin = 10;
+// Room for what lies within reach; data in which nothing is much nearer than the rest would have
+// walks go everywhere.
+constexpr double kListPerRank = 10, kListMin = 400;
+// How many rows a walk compares that follows all of a list: measured on image features, 20 to 250
+// (docs/engine.md).
+constexpr double kComparisonsOfList = 86, kComparisonsGrowth = 0.59;
 
 }  // namespace
 
@@ -96,10 +104,6 @@ class GraphWorker {
   std::vector<float> lifted, turned;
   std::vector<GraphSearch::Flight> flights = std::vector<GraphSearch::Flight>(kGroups * kGroup);
 };
-
-double walk_comparisons(double list_size) {
-  return 86 * std::pow(list_size, 0.59);
-}
 
 /// Waits for all reads of a worker when it goes.
 class GraphSearch::Landing {
@@ -260,13 +264,22 @@ Status GraphSearch::begin(GraphWorker& worker, std::span<Flight> flights, std::s
 struct GraphSearch::Plan {
   std::uint32_t source = 0;
   double rows = 0;
-  double list = 0;        // to be returned by a walk
-  double returnable = 0;  // rows there are of those that may be returned
-  double size = 0;        // of the walk's list
+  double returnable = 0;   // rows there are of those that may be returned
+  double wanted = 0;       // of them a walk is to come upon so many,
+  double within = 0;       // among the nearest so many that it finds
+  double list_size = 0;    // of the walk
+  float reach = 0;         // of the walk
+  double comparisons = 0;  // that it takes
 
-  [[nodiscard]] double wanted() const { return std::min(list, returnable); }
-  [[nodiscard]] bool scanning_is_less(double of_size) const {
-    return returnable <= walk_comparisons(of_size);
+  [[nodiscard]] bool scanning_is_less() const { return returnable <= comparisons; }
+  [[nodiscard]] WalkLimits limits() const {
+    return {static_cast<std::size_t>(std::min(list_size, rows)), reach,
+            static_cast<std::size_t>(std::min(within, rows))};
+  }
+  void widen(double times) {
+    within *= times;
+    list_size *= times;
+    comparisons *= std::pow(times, kComparisonsGrowth);
   }
 };
 
@@ -276,17 +289,32 @@ GraphSearch::Plan GraphSearch::plan(std::uint32_t source_number) const {
   Plan plan;
   plan.source = source_number;
   plan.rows = graph.rows();
-  plan.list = static_cast<double>(
-      options_.list_size != 0 ? options_.list_size : graph.list_size(options_.k, options_.recall));
   // Without a filter: about, for dead and zero rows behind the graph are counted, too.
   plan.returnable =
       options_.filter
           ? source.matches
           : std::max(0.0, plan.rows - source.view->dead - static_cast<double>(graph.zeros.size()));
-  // Of what a walk keeps only a share may be returned: it keeps as much more.
-  plan.size = plan.returnable > 0
-                  ? std::min(std::ceil(plan.list * plan.rows / plan.returnable), plan.rows)
-                  : plan.rows;
+  const auto k = static_cast<double>(std::max(options_.k, kRankMin));
+  if (options_.list_size != 0) {
+    plan.within = plan.list_size = static_cast<double>(options_.list_size);
+    plan.wanted = kFoundShare * std::min(plan.list_size, plan.returnable);
+    plan.reach = std::numeric_limits<float>::infinity();
+    plan.comparisons = kComparisonsOfList * std::pow(plan.list_size, kComparisonsGrowth);
+  } else {
+    const SegmentGraph::Effort effort = graph.effort(options_.k, options_.recall);
+    plan.reach = options_.reach != 0 ? options_.reach : effort.reach;
+    // A reach that is asked for by itself is for walks, whatever they take.
+    if (options_.reach == 0 || options_.filter)
+      plan.comparisons = static_cast<double>(effort.comparisons);
+    plan.within = k;
+    plan.wanted = std::min(k, plan.returnable);
+    plan.list_size = kListPerRank * k + kListMin;
+  }
+  // Of what a walk finds only a share may be returned: it looks at as many more, and some to spare.
+  if (plan.returnable > 0 && plan.returnable < plan.rows) {
+    const double share = plan.returnable / plan.rows;
+    plan.widen((1 + 2 * std::sqrt((1 - share) / k)) / share);
+  }
   return plan;
 }
 
@@ -316,28 +344,30 @@ void GraphSearch::turn(GraphWorker& worker, std::span<Walker> walkers, std::size
 
 // Walks one graph, or scans the codes of what passes the filter when that is less work.
 void GraphSearch::gather(GraphWorker& worker, std::span<Walker> walkers, std::size_t first,
-                         std::uint32_t source_number) const {
+                         std::uint32_t source_number) {
   const GraphSource& source = sources_[source_number];
   const SegmentGraph& graph = *source.view->graph;
   if (graph.entry == Graph::kNone || (options_.filter && source.matches == 0)) return;
   turn(worker, walkers, first, graph);
   const Plan plan = this->plan(source_number);
-  const bool walks = !plan.scanning_is_less(plan.size);
+  const bool walks = !plan.scanning_is_less();
   if (walks) {
     for (Walker& walker : walkers)
-      walker.walk.begin(graph.graph, graph.codes, *walker.code, graph.entries,
-                        static_cast<std::size_t>(plan.size));
+      walker.walk.begin(graph.graph, graph.codes, *walker.code, graph.entries, plan.limits());
     for (bool more = true; more;) {
       more = false;
       for (Walker& walker : walkers) more = walker.walk.step() || more;
     }
+    std::uint64_t compared = 0;
+    for (const Walker& walker : walkers) compared += walker.walk.comparisons();
+    comparisons_.fetch_add(compared, std::memory_order_relaxed);
   }
   for (Walker& walker : walkers) collect(walker, plan, walks);
 }
 
 // Takes what the walk found. Where that is too little, as it was led away, the walk is made again
 // with a longer list, and in the end the codes are scanned.
-void GraphSearch::collect(Walker& walker, const Plan& plan, bool walked) const {
+void GraphSearch::collect(Walker& walker, Plan plan, bool walked) const {
   const GraphSource& source = sources_[plan.source];
   const SegmentGraph& graph = *source.view->graph;
   const QueryCode& code = *walker.code;
@@ -357,26 +387,24 @@ void GraphSearch::collect(Walker& walker, const Plan& plan, bool walked) const {
   };
 
   const std::size_t before = out.size();
-  double size = plan.size;
   bool found = false;
   for (int round = 0; walked && !found && round < kRoundsMax; ++round) {
     if (round > 0) {
-      if (plan.scanning_is_less(size)) break;
+      if (plan.scanning_is_less()) break;
       out.resize(before);
-      size = std::min(std::ceil(size), plan.rows);
-      walker.walk.run(graph.graph, graph.codes, code, graph.entries,
-                      static_cast<std::size_t>(size));
+      walker.walk.run(graph.graph, graph.codes, code, graph.entries, plan.limits());
     }
     const auto near = walker.walk.found();
+    double count = 0;
     for (std::size_t i = 0; i < near.size(); ++i) {
       if (i + kAhead < near.size()) graph.codes.prefetch_refinement(near[i + kAhead].row);
       consider(near[i].row);
+      if (static_cast<double>(i) < plan.within) count = static_cast<double>(out.size() - before);
     }
     // Where most of what lies near must not be returned, the share is smaller there than it is on
     // the whole.
-    const auto count = static_cast<double>(out.size() - before);
-    found = count >= kFoundShare * plan.wanted() || size >= plan.rows;
-    size *= std::clamp(plan.wanted() / std::max(count, 1.0), 1.5, kWiderMax);
+    found = count >= plan.wanted || plan.within >= plan.rows;
+    plan.widen(std::clamp(plan.wanted / std::max(count, 1.0), 1.5, kWiderMax));
   }
   if (found) return;
   out.resize(before);

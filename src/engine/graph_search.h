@@ -25,10 +25,6 @@ struct GraphSource {
   std::shared_ptr<const PartList> parts = {};
 };
 
-/// How many rows a walk compares that keeps a list of this length: measured on image features, 20
-/// to 250 (docs/engine.md).
-double walk_comparisons(double list_size);
-
 /// What one thread needs to search graphs; goes from search to search.
 class GraphWorker;
 class GraphWorkers {
@@ -53,6 +49,8 @@ class GraphSearch {
   GraphSearch(const SnapshotState& snapshot, const IndexShape& shape, const SearchOptions& options,
               std::vector<GraphSource> sources, GraphWorkers& workers);
 
+  /// Rows that walks compared.
+  [[nodiscard]] std::uint64_t comparisons() const { return comparisons_; }
   /// As FlatSearch::run.
   Status run(std::span<const float* const> queries, ThreadPool& pool, unsigned threads,
              ReadCounters& counters, std::vector<TopK>& tops, std::vector<DamagedRows>& damaged);
@@ -78,10 +76,10 @@ class GraphSearch {
   Status begin(GraphWorker& worker, std::span<Flight> flights, std::size_t first);
   [[nodiscard]] Plan plan(std::uint32_t source) const;
   void gather(GraphWorker& worker, std::span<Walker> walkers, std::size_t first,
-              std::uint32_t source) const;
+              std::uint32_t source);
   void turn(GraphWorker& worker, std::span<Walker> walkers, std::size_t first,
             const SegmentGraph& graph) const;
-  void collect(Walker& walker, const Plan& plan, bool walked) const;
+  void collect(Walker& walker, Plan plan, bool walked) const;
   void choose(std::vector<Estimate>& estimates) const;
   Status fetch(Flight& flight, std::span<const Estimate> chosen);
   Status finish(Flight& flight);
@@ -102,6 +100,7 @@ class GraphSearch {
   std::size_t group_ = 1;  // queries a thread takes at a time
   std::atomic<std::size_t> next_{0};
   std::atomic<bool> failed_{false};
+  std::atomic<std::uint64_t> comparisons_{0};
   ReadCounters* counters_ = nullptr;
   std::vector<TopK>* tops_ = nullptr;
   std::mutex mutex_;

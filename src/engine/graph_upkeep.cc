@@ -155,9 +155,7 @@ Result<bool> IndexImpl::make_graph_once(GraphDue wanted, unsigned thread_count,
     }
     return made;
   };
-  making_graph = true;
   auto made = run();
-  making_graph = false;
   const auto now = std::chrono::steady_clock::now();
   {
     std::lock_guard lock(commit_mutex);

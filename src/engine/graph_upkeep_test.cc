@@ -262,6 +262,7 @@ TEST_F(GraphUpkeepTest, SearchesGoOnWhileGraphsAreMade) {
   fill(*index, 300);
   std::atomic<bool> stop{false};
   std::atomic<std::size_t> searches{0};
+  std::atomic<bool> being_made{false};
   std::vector<std::vector<float>> queries;
   for (int i = 0; i < 20; ++i) queries.push_back(near(centres_));
   std::vector<std::thread> readers;
@@ -276,6 +277,9 @@ TEST_F(GraphUpkeepTest, SearchesGoOnWhileGraphsAreMade) {
             answer->hits[0].begin(), answer->hits[0].end(), [](const Hit& a, const Hit& b) {
               return a.score > b.score || (a.score == b.score && a.id < b.id);
             }));
+        const IndexStatistics s = index->statistics();
+        ASSERT_LE(s.graph_rows_done, s.graph_rows_wanted);
+        being_made = being_made || s.graph_rows_wanted > 0;
         ++searches;
       }
     });
@@ -292,6 +296,8 @@ TEST_F(GraphUpkeepTest, SearchesGoOnWhileGraphsAreMade) {
   stop = true;
   for (auto& reader : readers) reader.join();
   EXPECT_GT(searches, 10U);
+  EXPECT_TRUE(being_made);
+  EXPECT_EQ(index->statistics().graph_rows_wanted, 0U);
   EXPECT_EQ(index->statistics().rows, model_.rows.size());
   EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
   ASSERT_TRUE(index->close().ok());

@@ -159,8 +159,10 @@ struct SearchOptions {
   /// that no graph covers yet are compared in any case.
   float recall = 0.99F;
   ScoreMode scores = ScoreMode::exact;
-  /// Not 0: in place of what `recall` asks for the length of a walk's list of candidates, and how
-  /// many times its error an estimate is doubted before its row is read.
+  /// Not 0: in place of what `recall` asks for how far beyond the nearest k a walk looks, as a
+  /// share of their squared distance; the length of a list of candidates of which all are looked
+  /// around; and how many times its error an estimate is doubted before its row is read.
+  float reach = 0;
   std::size_t list_size = 0;
   float doubt = 0;
   CallOptions call{};
@@ -186,6 +188,8 @@ struct IndexStatistics {
   std::uint64_t vector_bytes_on_disk_only = 0;  // what each unfiltered exact search reads
   std::uint64_t graph_rows = 0;                 // that graphs cover
   std::uint64_t graph_bytes_in_memory = 0;      // of bytes_in_memory
+  std::uint64_t graph_rows_wanted = 0;          // of a graph that is being made; 0: none is
+  std::uint64_t graph_rows_done = 0;            // of them
   std::uint64_t reads = 0;                      // since opening, as in SearchAnswer
   std::uint64_t bytes_read = 0;
   std::uint64_t lsn = 0;

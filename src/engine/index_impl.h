@@ -236,7 +236,8 @@ struct IndexImpl {
   bool due = false;
   std::atomic<bool> stopping{false};
   std::stop_source closing;  // with `stopping`: of what the index does by itself
-  std::atomic<bool> making_graph{false};
+  std::atomic<std::uint64_t> graph_rows_wanted{0};  // of a graph that is being made
+  std::atomic<std::uint64_t> graph_rows_done{0};
   Status maintenance_status;  // of the last run (wake_mutex)
   std::thread maintenance;
 };

@@ -63,7 +63,7 @@ Status IndexImpl::throttle(const CallOptions& call) {
     TRY(call.check());
     if (!maintenance_status.ok())
       return maintenance_status.error().with_context("writes wait for a checkpoint that fails");
-    if (making_graph) {  // which takes the thread longer than anybody wants to wait
+    if (graph_rows_wanted > 0) {  // its making takes the thread longer than anybody wants to wait
       lock.unlock();
       TRY(checkpoint(Seal::when_full, nullptr));
       lock.lock();

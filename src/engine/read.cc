@@ -158,6 +158,8 @@ IndexStatistics IndexImpl::statistics() {
   out.norm_max = norm_max;
   out.read_only = read_only;
   out.damaged_rows = damaged_rows;
+  out.graph_rows_wanted = graph_rows_wanted;
+  out.graph_rows_done = std::min(graph_rows_done.load(), out.graph_rows_wanted);
   return out;
 }
 

@@ -74,9 +74,10 @@ Status check_search(const IndexShape& shape, std::span<const float> queries,
 /// Whether a walk would compare so many rows that it is quicker to compare all vectors, which are
 /// in memory: of many hits, or of vectors without any order that a graph could follow.
 bool is_scanned_sooner(const SegmentView& view, const SearchOptions& options) {
-  if (options.filter || options.list_size != 0) return false;
-  const auto list = static_cast<double>(view.graph->list_size(options.k, options.recall));
-  if (walk_comparisons(list) < static_cast<double>(view.graph->rows()) * kScanShare) return false;
+  if (options.filter || options.list_size != 0 || options.reach != 0) return false;
+  const auto comparisons =
+      static_cast<double>(view.graph->effort(options.k, options.recall).comparisons);
+  if (comparisons < static_cast<double>(view.graph->rows()) * kScanShare) return false;
   return std::all_of(view.chunks->begin(), view.chunks->end(),
                      [](const auto& chunk) { return chunk->block() != nullptr; });
 }

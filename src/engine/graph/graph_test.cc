@@ -118,6 +118,42 @@ TEST(Graph, WalksFindTheNearest) {
   EXPECT_GT(found_by_walks(points, *built), 0.97);
 }
 
+// A walk of a reach keeps what lies within it, of the same rows that a long list has, and compares
+// fewer.
+TEST(Graph, WalksGoAsFarAsTheyReach) {
+  const std::uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  const Points points(2000, 128, seed);
+  ThreadPool pool(2);
+  auto built = build_graph(points.codes, points.all, kSmall, pool, 2, {}, {});
+  ASSERT_TRUE(built.ok());
+  Walk<Graph> whole, near;
+  QueryCode query(points.layout);
+  constexpr std::size_t kRank = 10;
+  std::uint64_t compared = 0, compared_in_all = 0;
+  std::size_t missed = 0;
+  for (std::size_t q = 0; q < 50; ++q) {
+    query.set_record(points.codes.record(static_cast<std::uint32_t>(q * 31)));
+    const std::vector<std::uint32_t> entries{built->entry};
+    whole.run(built->graph, points.codes, query, entries, {.list_size = 250});
+    near.run(built->graph, points.codes, query, entries,
+             {.list_size = 250, .reach = 0.2F, .rank = kRank});
+    compared += near.comparisons();
+    compared_in_all += whole.comparisons();
+    const auto all = whole.found(), kept = near.found();
+    ASSERT_GE(kept.size(), kRank);
+    ASSERT_LE(kept.size(), all.size());
+    const float own = query.squared_length();
+    const float tenth = own - 2 * kept[kRank - 1].nearness;
+    for (std::size_t i = kRank; i < kept.size(); ++i) {
+      EXPECT_LE(own - 2 * kept[i].nearness, tenth + 0.2F * std::max(tenth, own / 2) + 1e-3F * own);
+    }
+    for (std::size_t i = 0; i < kRank; ++i) missed += kept[i].row != all[i].row;
+  }
+  EXPECT_LT(compared, compared_in_all);
+  EXPECT_LT(missed, 25U);
+}
+
 // One that grew from few rows in many steps is as good as one made at once.
 TEST(Graph, GrowsRowByRow) {
   const std::uint64_t seed = std::random_device{}();

@@ -25,7 +25,10 @@ struct Head {
 };
 static_assert(sizeof(Head) == 40);
 // Which codes these are: others are made again.
-constexpr std::uint32_t kCode = 19;
+constexpr std::uint32_t kCode = 20;
+// Where nothing could be tried: more than image features take.
+constexpr SegmentGraph::Effort kUntried{10, 0.2F, 0, 1500};
+constexpr float kReachMargin = 1.8F;
 constexpr std::uint32_t kEntrySample = 1024;
 constexpr std::size_t kEntries = 16;
 enum Section : std::size_t { kHead, kFrame, kCopies, kZeros, kEfforts, kFirstOfRows };
@@ -92,28 +95,39 @@ std::span<const SegmentGraph::Copy> SegmentGraph::copies_of(std::uint32_t row) c
   return {begin, end};
 }
 
-std::size_t SegmentGraph::list_size(std::size_t k, float recall) const {
-  // For the nearest `of_k`, as a multiple of it.
-  const auto factor = [&](std::uint32_t of_k) {
-    std::uint32_t longest = of_k;
+SegmentGraph::Effort SegmentGraph::effort(std::size_t k, float recall) const {
+  // Of those that were tried for the nearest `of_k`.
+  const auto least = [&](std::uint32_t of_k) {
+    Effort out = kUntried;
     for (const Effort& effort : efforts) {
       if (effort.k != of_k) continue;
-      longest = effort.list_size;
-      if (effort.recall >= recall) return static_cast<double>(longest) / of_k;
+      out = effort;
+      if (effort.recall >= recall) return out;
     }
-    return 2.0 * longest / of_k;
+    out.reach *= 2;
+    out.comparisons *= 2;
+    return out;
   };
   // Measured for a small and a large k: between them by proportion of their logarithms.
-  const std::uint32_t small = efforts.empty() ? 10 : efforts.front().k;
-  const std::uint32_t large = efforts.empty() ? 10 : efforts.back().k;
-  const auto wanted = static_cast<double>(k);
-  if (k <= small) return static_cast<std::size_t>(factor(small) * small);
-  double times = factor(large);
-  if (k < large) {
-    const double share = std::log(wanted / small) / std::log(static_cast<double>(large) / small);
-    times = factor(small) * std::pow(times / factor(small), share);
+  const std::uint32_t small = efforts.empty() ? kUntried.k : efforts.front().k;
+  const std::uint32_t large = efforts.empty() ? kUntried.k : efforts.back().k;
+  Effort out = least(k <= small ? small : large);
+  if (k > small && k < large) {
+    const auto share = static_cast<float>(std::log(static_cast<double>(k) / small) /
+                                          std::log(static_cast<double>(large) / small));
+    const Effort low = least(small);
+    const auto between = [&](float a, float b) { return a * std::pow(b / a, share); };
+    out.reach = between(low.reach, out.reach);
+    out.comparisons = between(low.comparisons, out.comparisons);
+    out.recall = std::min(low.recall, out.recall);
+  } else if (k > large) {
+    out.comparisons *= static_cast<float>(k) / static_cast<float>(large);
   }
-  return static_cast<std::size_t>(std::ceil(std::max(times, 1.2) * wanted));
+  out.k = static_cast<std::uint32_t>(k);
+  // What is searched for may be harder to find than what was tried.
+  out.reach *= kReachMargin;
+  out.comparisons *= kReachMargin;
+  return out;
 }
 
 std::uint64_t SegmentGraph::bytes_in_memory() const {
@@ -216,7 +230,7 @@ Result<std::shared_ptr<const SegmentGraph>> read_segment_graph(
                        return outside(copy.original) || outside(copy.row);
                      });
   const bool tried = std::all_of(out->efforts.begin(), out->efforts.end(), [](const auto& effort) {
-    return effort.k > 0 && effort.list_size > 0;
+    return effort.k > 0 && effort.reach > 0 && effort.comparisons > 0;
   });
   if (!sound || !tried || !std::is_sorted(out->copies.begin(), out->copies.end())) return bad;
   out->mark_copies();

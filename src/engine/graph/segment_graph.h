@@ -23,11 +23,12 @@ struct SegmentGraph {
     std::uint32_t row;
     friend auto operator<=>(const Copy&, const Copy&) = default;
   };
-  /// What a list of so many candidates was measured to hold of the true nearest ones.
+  /// What walks of such a reach (WalkLimits) were measured to hold of the true nearest ones.
   struct Effort {
-    std::uint32_t k;
-    std::uint32_t list_size;
-    float recall;  // 0..1
+    std::uint32_t k = 0;
+    float reach = 0;
+    float recall = 0;       // 0..1
+    float comparisons = 0;  // of a walk, on average
   };
 
   Frame frame;
@@ -36,7 +37,7 @@ struct SegmentGraph {
   std::uint32_t entry = 0;                // where walks begin
   std::vector<Copy> copies;               // ascending
   std::vector<std::uint32_t> zeros = {};  // rows without direction: cosine cannot place them
-  std::vector<Effort> efforts = {};       // by k, then by list size
+  std::vector<Effort> efforts = {};       // by k, then by reach
 
   /// How many rows there were when frame and efforts were last learnt.
   std::uint32_t learnt_rows = 0;
@@ -54,9 +55,9 @@ struct SegmentGraph {
   std::vector<std::uint32_t> entries = {};
   /// The rows of equal bytes to a row of the graph, ascending.
   [[nodiscard]] std::span<const Copy> copies_of(std::uint32_t row) const;
-  /// The shortest list that holds `recall` of the nearest k; where none was measured to, twice the
-  /// longest that was tried.
-  [[nodiscard]] std::size_t list_size(std::size_t k, float recall) const;
+  /// The least effort that finds `recall` of the nearest k; where none was measured to, twice the
+  /// most that was tried.
+  [[nodiscard]] Effort effort(std::size_t k, float recall) const;
   [[nodiscard]] std::uint64_t bytes_in_memory() const;
 };
 

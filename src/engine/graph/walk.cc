@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
+#include <limits>
 
 namespace similis::engine {
 namespace {
@@ -30,12 +32,13 @@ float nearness_of(std::uint64_t key) {
 
 template <typename Graph>
 void Walk<Graph>::begin(const Graph& graph, const CodeTable& codes, const QueryCode& query,
-                        std::span<const std::uint32_t> entries, std::size_t list_size) {
+                        std::span<const std::uint32_t> entries, const WalkLimits& limits) {
   graph_ = &graph;
   codes_ = &codes;
   query_ = &query;
-  list_size_ = list_size;
-  list_.resize(list_size);
+  limits_ = limits;
+  floor_ = std::numeric_limits<std::uint64_t>::max();
+  list_.resize(limits.list_size);
   count_ = 0;
   comparisons_ = entries.size();
   expanded_.clear();
@@ -62,7 +65,7 @@ bool Walk<Graph>::step() {
     return true;
   }
   find_next();
-  if (next_ == count_) return false;
+  if (next_ >= count_) return false;
   look_around();
   return true;
 }
@@ -83,19 +86,31 @@ std::size_t Walk<Graph>::meet(std::uint32_t row, std::size_t fresh) {
 
 template <typename Graph>
 std::size_t Walk<Graph>::offer(std::uint64_t key) {
-  if (count_ == list_size_ && key >= list_[count_ - 1]) return count_;
+  if (key >= floor_) return count_;
   std::size_t place = 0;
   for (std::size_t left = count_; left > 0;) {
     const std::size_t half = (left + 1) / 2;
     place += list_[place + half - 1] < key ? half : 0;
     left -= half;
   }
-  if (count_ < list_size_) ++count_;
+  if (count_ < limits_.list_size) ++count_;
   const auto at = list_.begin() + static_cast<std::ptrdiff_t>(place);
   const auto end = list_.begin() + static_cast<std::ptrdiff_t>(count_);
   std::move_backward(at, end - 1, end);
   *at = key;
+  if (place < limits_.rank) draw_floor();
+  if (count_ == limits_.list_size) floor_ = std::min(floor_, list_[count_ - 1]);
   return place;
+}
+
+template <typename Graph>
+void Walk<Graph>::draw_floor() {
+  if (count_ < limits_.rank || !std::isfinite(limits_.reach)) return;
+  const float own = query_->squared_length();
+  const float distance = own - 2 * nearness_of(list_[limits_.rank - 1]);
+  const float farthest = distance + limits_.reach * std::max(distance, own / 2);
+  floor_ = std::min(floor_, key_of((own - farthest) / 2, 0));
+  while (count_ > limits_.rank && list_[count_ - 1] >= floor_) --count_;
 }
 
 template <typename Graph>
