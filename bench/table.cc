@@ -8,6 +8,7 @@
 
 #include "base/temporary_folder.h"
 #include "engine/index.h"
+#include "lean_index.h"
 #include "measure.h"
 #include "vectors.h"
 #include "wire/json.h"
@@ -30,38 +31,6 @@ constexpr Published kPublished[] = {
     {30, 2547, 6147, 42.6, 98.82, 98.78}, {40, 2148, 8279, 52.2, 99.03, 99.40},
     {50, 1756, 9913, 61.8, 99.43, 99.63}, {100, 978, 19108, 110.6, 99.92, 99.91},
 };
-
-Status build(const std::string& folder, const engine::Table<float>& rows) {
-  engine::IndexShape shape;
-  shape.dimensions = static_cast<std::uint32_t>(rows.columns);
-  shape.kind = engine::IndexKind::graph;
-  engine::IndexOptions options;
-  options.graph_rows_min = UINT32_MAX;  // one making at the end
-  ASSIGN_OR_RETURN(const auto index, engine::Index::create(folder, shape, options));
-  constexpr std::size_t kBatch = 1000;
-  for (std::size_t at = 0; at < rows.rows; at += kBatch) {
-    std::vector<engine::Row> batch;
-    for (std::size_t i = at; i < std::min(rows.rows, at + kBatch); ++i)
-      batch.push_back({i + 1, rows.row(i), {}});
-    TRY(index->upsert(batch, {}));
-  }
-  TRY(index->checkpoint());
-  return index->close();
-}
-
-/// The index with a memory limit that has room for its tables and not for vectors.
-Result<std::unique_ptr<engine::Index>> open_lean(const std::string& folder) {
-  std::uint64_t tables = 0;
-  {
-    ASSIGN_OR_RETURN(const auto index, engine::Index::open(folder, {}));
-    TRY(index->build_graphs({}));
-    const engine::IndexStatistics s = index->statistics();
-    tables = s.bytes_in_memory - s.vector_bytes_in_memory + s.read_buffer_bytes;
-  }
-  engine::IndexOptions options;
-  options.memory = engine::make_memory_budget(tables + (std::uint64_t{4} << 20));
-  return engine::Index::open(folder, options);
-}
 
 struct Measured {
   double rate = 0, latency_us = 0, reads = 0, precision = 0, recall = 0;
@@ -162,7 +131,7 @@ Status run_table(const TableOptions& options) {
       options.folder.empty() ? (temporary.path() / "index").native() : options.folder;
   if (!std::ifstream(folder + "/MANIFEST").is_open()) {
     const double begin = wall_seconds();
-    TRY(build(folder, rows));
+    TRY(write_index(folder, rows_of(rows)));
     std::printf("written in %.1f s\n", wall_seconds() - begin);
   }
   const double begin = wall_seconds();
