@@ -10,6 +10,7 @@
 
 int main(int argc, char** argv) {
   using namespace similis::bench;
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // into a file too, line by line
   CLI::App app("Measures similis on this machine, with pictures made for it.", "similis bench");
   app.require_subcommand(1);
   IngestOptions ingest;

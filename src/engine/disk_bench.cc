@@ -246,6 +246,7 @@ int main(int argc, char** argv) {
     std::cerr << "similis_disk_bench FOLDER WORK [build] [hard] [json]\n";
     return 2;
   }
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // into a file too, line by line
   engine::run(argv[1], argv[2], build_only);
   return 0;
 }
