@@ -6,9 +6,11 @@
 #include "ingest.h"
 #include "query.h"
 #include "table.h"
+#include "writes.h"
 
 int main(int argc, char** argv) {
   using namespace similis::bench;
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // into a file too, line by line
   CLI::App app("Measures similis on this machine, with pictures made for it.", "similis bench");
   app.require_subcommand(1);
   IngestOptions ingest;
@@ -47,10 +49,31 @@ int main(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   table_command->add_option("--folder", table.folder, "Keep the index here, or use the one there");
+  WritesOptions writes;
+  CLI::App* writes_command = app.add_subcommand(
+      "writes", "The engine under writes: their rate, searches beside them, what is then found");
+  writes_command->add_option("--rows", writes.rows, "Vectors")
+      ->check(CLI::Range(2, 100'000'000))
+      ->capture_default_str();
+  writes_command->add_option("--dimensions", writes.dimensions, "Of each")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  writes_command->add_option("--intrinsic", writes.intrinsic, "Of the surface they lie on")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  writes_command->add_option("--queries", writes.queries, "Queries")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  writes_command->add_option("--seconds", writes.seconds, "Of searching, alone and beside writes")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  writes_command->add_option("--data", writes.data,
+                             "A folder with base.npy and query.npy, in place of generated vectors");
   CLI11_PARSE(app, argc, argv);
-  const similis::Status status = ingest_command->parsed()  ? run_ingest(ingest)
-                                 : table_command->parsed() ? run_table(table)
-                                                           : run_query(query);
+  const similis::Status status = ingest_command->parsed()   ? run_ingest(ingest)
+                                 : table_command->parsed()  ? run_table(table)
+                                 : writes_command->parsed() ? run_writes(writes)
+                                                            : run_query(query);
   if (status.ok()) return 0;
   std::fprintf(stderr, "similis: %s. %s\n", status.error().message.c_str(),
                status.error().hint.c_str());

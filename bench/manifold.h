@@ -26,6 +26,8 @@ class ManifoldGenerator {
     fill(spread_, kHidden * dimensions, 1 / std::sqrt(static_cast<double>(kHidden)));
   }
 
+  [[nodiscard]] std::size_t dimensions() const { return dimensions_; }
+
   /// One vector of length 1 per seed, whichever others were made.
   void make(std::uint64_t seed, std::span<float> out) const {
     std::mt19937_64 random(seed * 0x9e3779b97f4a7c15 + 1);

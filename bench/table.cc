@@ -4,13 +4,13 @@
 #include <cstdio>
 #include <fstream>
 #include <optional>
-#include <thread>
 #include <vector>
 
 #include "base/temporary_folder.h"
 #include "engine/index.h"
-#include "manifold.h"
+#include "lean_index.h"
 #include "measure.h"
+#include "vectors.h"
 #include "wire/json.h"
 
 namespace similis::bench {
@@ -19,7 +19,6 @@ namespace {
 constexpr std::size_t kK = 10;
 constexpr std::size_t kInFlight = 16;
 constexpr int kRounds = 3;
-constexpr std::uint64_t kQuerySeed = 1'000'000'000;
 
 /// DiskANN over 100,000 x 2048-d on a desktop of six cores with an SSD, as published (Tongji
 /// University, 2024).
@@ -33,61 +32,6 @@ constexpr Published kPublished[] = {
     {50, 1756, 9913, 61.8, 99.43, 99.63}, {100, 978, 19108, 110.6, 99.92, 99.91},
 };
 
-struct Vectors {
-  std::size_t dimensions = 0;
-  std::vector<float> values;
-  [[nodiscard]] std::size_t count() const { return values.size() / dimensions; }
-  [[nodiscard]] std::span<const float> row(std::size_t r) const {
-    return std::span(values).subspan(r * dimensions, dimensions);
-  }
-};
-
-Vectors make(const ManifoldGenerator& generator, std::size_t dimensions, std::size_t count,
-             std::uint64_t seed) {
-  Vectors out{dimensions, std::vector<float>(count * dimensions)};
-  const unsigned threads = std::max(1U, std::thread::hardware_concurrency());
-  std::vector<std::jthread> workers;
-  for (unsigned t = 0; t < threads; ++t) {
-    workers.emplace_back([&, t] {
-      for (std::size_t i = t; i < count; i += threads)
-        generator.make(seed + i, std::span(out.values).subspan(i * dimensions, dimensions));
-    });
-  }
-  return out;
-}
-
-Status build(const std::string& folder, const Vectors& rows) {
-  engine::IndexShape shape;
-  shape.dimensions = static_cast<std::uint32_t>(rows.dimensions);
-  shape.kind = engine::IndexKind::graph;
-  engine::IndexOptions options;
-  options.graph_rows_min = UINT32_MAX;  // one making at the end
-  ASSIGN_OR_RETURN(const auto index, engine::Index::create(folder, shape, options));
-  constexpr std::size_t kBatch = 1000;
-  for (std::size_t at = 0; at < rows.count(); at += kBatch) {
-    std::vector<engine::Row> batch;
-    for (std::size_t i = at; i < std::min(rows.count(), at + kBatch); ++i)
-      batch.push_back({i + 1, rows.row(i), {}});
-    TRY(index->upsert(batch, {}));
-  }
-  TRY(index->checkpoint());
-  return index->close();
-}
-
-/// The index with a memory limit that has room for its tables and not for vectors.
-Result<std::unique_ptr<engine::Index>> open_lean(const std::string& folder) {
-  std::uint64_t tables = 0;
-  {
-    ASSIGN_OR_RETURN(const auto index, engine::Index::open(folder, {}));
-    TRY(index->build_graphs({}));
-    const engine::IndexStatistics s = index->statistics();
-    tables = s.bytes_in_memory - s.vector_bytes_in_memory + s.read_buffer_bytes;
-  }
-  engine::IndexOptions options;
-  options.memory = engine::make_memory_budget(tables + (std::uint64_t{4} << 20));
-  return engine::Index::open(folder, options);
-}
-
 struct Measured {
   double rate = 0, latency_us = 0, reads = 0, precision = 0, recall = 0;
 };
@@ -100,7 +44,8 @@ double score(std::span<const float> a, std::span<const float> b) {
 }
 
 /// `truth`: the k nearest of each query, by exact search over the vectors as stored (fp16).
-Result<Measured> measure(const engine::Index& index, const Vectors& rows, const Vectors& queries,
+Result<Measured> measure(const engine::Index& index, const engine::Table<float>& rows,
+                         const engine::Table<float>& queries,
                          const std::vector<std::vector<engine::Hit>>& truth,
                          const engine::SearchOptions& options) {
   std::vector<double> rates, latencies;
@@ -111,22 +56,22 @@ Result<Measured> measure(const engine::Index& index, const Vectors& rows, const 
     double waited = 0;
     const double begin = wall_seconds();
     std::vector<engine::SearchAnswer> answers;
-    for (std::size_t at = 0; at < queries.count(); at += kInFlight) {
-      const std::size_t here = std::min(kInFlight, queries.count() - at);
+    for (std::size_t at = 0; at < queries.rows; at += kInFlight) {
+      const std::size_t here = std::min(kInFlight, queries.rows - at);
       const double asked = wall_seconds();
       ASSIGN_OR_RETURN(
           engine::SearchAnswer answer,
           index.search(
-              std::span(queries.values).subspan(at * queries.dimensions, here * queries.dimensions),
+              std::span(queries.values).subspan(at * queries.columns, here * queries.columns),
               options));
       waited += (wall_seconds() - asked) * static_cast<double>(here);
       reads += answer.reads;
       answers.push_back(std::move(answer));
     }
-    const auto n = static_cast<double>(queries.count());
+    const auto n = static_cast<double>(queries.rows);
     rates.push_back(n / (wall_seconds() - begin));
     latencies.push_back(waited / n * 1e6);
-    for (std::size_t q = 0; q < queries.count(); ++q) {
+    for (std::size_t q = 0; q < queries.rows; ++q) {
       const double floor = score(queries.row(q), rows.row(truth[q].back().id - 1)) - 1e-6;
       for (const engine::Hit& hit : answers[q / kInFlight].hits[q % kInFlight]) {
         same += std::any_of(truth[q].begin(), truth[q].end(),
@@ -176,16 +121,17 @@ Status run_table(const TableOptions& options) {
   const auto dimensions = static_cast<std::size_t>(options.dimensions);
   std::printf("making %d x %d vectors of intrinsic dimension %d\n", options.rows,
               options.dimensions, options.intrinsic);
-  const ManifoldGenerator generator(dimensions, static_cast<std::size_t>(options.intrinsic), 1);
-  const Vectors rows = make(generator, dimensions, static_cast<std::size_t>(options.rows), 0);
-  const Vectors queries =
-      make(generator, dimensions, static_cast<std::size_t>(options.queries), kQuerySeed);
+  const ManifoldGenerator generator(dimensions, static_cast<std::size_t>(options.intrinsic),
+                                    kManifoldSeed);
+  const auto rows = make_vectors(generator, static_cast<std::size_t>(options.rows), 0);
+  const auto queries =
+      make_vectors(generator, static_cast<std::size_t>(options.queries), kQuerySeed);
   const TemporaryFolder temporary;
   const std::string folder =
       options.folder.empty() ? (temporary.path() / "index").native() : options.folder;
   if (!std::ifstream(folder + "/MANIFEST").is_open()) {
     const double begin = wall_seconds();
-    TRY(build(folder, rows));
+    TRY(write_index(folder, rows_of(rows)));
     std::printf("written in %.1f s\n", wall_seconds() - begin);
   }
   const double begin = wall_seconds();

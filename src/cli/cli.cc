@@ -338,7 +338,8 @@ void add_local(CLI::App& root, std::vector<Registered>& commands, Parsed& parsed
       "Example:\n  similis completion bash > ~/.local/share/bash-completion/completions/similis");
 
   if (!has_bench) return;
-  CLI::App* bench = root.add_subcommand("bench", "Measure this machine: ingest, query, table");
+  CLI::App* bench =
+      root.add_subcommand("bench", "Measure this machine: ingest, query, table, writes");
   commands.push_back(
       {bench, [](Parsed& p, const Hooks& hooks, const std::stop_token&) -> Result<int> {
          return hooks.bench(p.bench_arguments);

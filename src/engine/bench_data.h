@@ -1,14 +1,19 @@
 #pragma once
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 /// What the engine's measuring programs share.
@@ -16,6 +21,16 @@ namespace similis::engine {
 
 inline double bench_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Drops the page cache's copy of every file in the folder.
+inline void forget(const std::filesystem::path& folder) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const int file = ::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
+    if (file < 0) continue;
+    ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+    ::close(file);
+  }
 }
 
 template <typename T>
@@ -48,6 +63,24 @@ Table<T> read_npy(const std::string& path) {
   in.read(reinterpret_cast<char*>(out.values.data()),
           static_cast<std::streamsize>(out.values.size() * sizeof(T)));
   return out;
+}
+
+/// The same way round. False when it cannot be written.
+template <typename T>
+bool write_npy(const std::filesystem::path& path, const Table<T>& table) {
+  std::string head = std::string("{'descr': '<") + (std::is_floating_point_v<T> ? 'f' : 'i') +
+                     std::to_string(sizeof(T)) + "', 'fortran_order': False, 'shape': (" +
+                     std::to_string(table.rows) + ", " + std::to_string(table.columns) + "), }";
+  head.resize((10 + head.size()) / 64 * 64 + 53, ' ');  // 10 bytes and the line's end complete 64
+  head += '\n';
+  const auto bytes = static_cast<std::uint16_t>(head.size());
+  std::ofstream out(path, std::ios::binary);
+  out.write("\x93NUMPY\x01\x00", 8);
+  out.write(reinterpret_cast<const char*>(&bytes), 2);
+  out << head;
+  out.write(reinterpret_cast<const char*>(table.values.data()),
+            static_cast<std::streamsize>(table.values.size() * sizeof(T)));
+  return static_cast<bool>(out.flush());
 }
 
 }  // namespace similis::engine

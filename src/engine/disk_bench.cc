@@ -1,6 +1,8 @@
 // The index with its graph: building it, and searches with the vectors on disk and in memory.
-// similis_disk_bench FOLDER WORK: base.npy, query.npy and truth.npy (f32, f32, int64); WORK is
-// made.
+//   similis_disk_bench FOLDER WORK [build] [hard] [json]
+// FOLDER holds base.npy, query.npy and truth.npy (f32, f32, int64); the index in WORK is made once.
+// build: that only; hard: settings for data whose near ones are hard to find; json: lines, vectors
+// on disk only.
 
 #include <unistd.h>
 
@@ -8,6 +10,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <iostream>
 #include <string>
 #include <thread>
@@ -20,6 +23,7 @@ namespace similis::engine {
 namespace {
 
 bool json = false;
+bool hard = false;
 
 /// Resident memory of this process, MB.
 double resident_mb() {
@@ -70,14 +74,88 @@ void build(const std::filesystem::path& work, const Table<float>& base) {
               bench_seconds() - begin);
 }
 
+/// Those between which the figures at a recall are interpolated.
+std::vector<SearchOptions> settings(bool on_disk) {
+  std::vector<SearchOptions> out;
+  const auto add = [&](ScoreMode scores, std::initializer_list<float> recalls,
+                       std::initializer_list<float> doubts,
+                       std::initializer_list<std::size_t> lists) {
+    for (const float recall : recalls) {
+      out.emplace_back().scores = scores;
+      out.back().recall = recall;
+    }
+    for (const float doubt : doubts) {
+      for (const std::size_t list : lists) {
+        out.emplace_back().scores = scores;
+        out.back().list_size = list;
+        out.back().doubt = doubt;
+      }
+    }
+  };
+  const auto exact = ScoreMode::exact, bounded = ScoreMode::bounded;
+  if (hard) {
+    const auto lists = {20UL, 40UL, 60UL, 100UL, 150UL, 250UL, 400UL, 600UL};
+    add(exact, {0.9F, 0.95F, 0.99F, 0.999F}, {0, 1.6F, 3}, lists);
+    if (on_disk) add(bounded, {0.95F, 0.99F, 0.999F}, {0.5F, 0.7F, 1, 1.6F, 2.2F, 3}, lists);
+  } else {
+    add(exact, {0.9F, 0.95F, 0.99F, 0.999F}, {0}, {20, 30, 40, 50, 60, 80, 100, 150, 250});
+    if (on_disk)
+      add(bounded, {0.95F, 0.99F, 0.999F}, {0.5F, 0.7F, 0.85F, 1, 1.6F, 2.2F, 3},
+          {30, 40, 60, 100, 150, 250});
+  }
+  return out;
+}
+
+double size_on_disk(const std::filesystem::path& folder) {
+  std::uintmax_t bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) bytes += entry.file_size();
+  return static_cast<double>(bytes);
+}
+
+/// The share of the true k nearest among the hits.
+double recall_of(const std::vector<std::vector<Hit>>& hits, const Table<std::int64_t>& truth,
+                 std::size_t k) {
+  std::size_t right = 0;
+  for (std::size_t q = 0; q < hits.size(); ++q) {
+    const auto wanted = truth.row(q).first(k);
+    for (const Hit& hit : hits[q])
+      right += std::find(wanted.begin(), wanted.end(), static_cast<std::int64_t>(hit.id) - 1) !=
+               wanted.end();
+  }
+  return static_cast<double>(right) / static_cast<double>(hits.size() * k);
+}
+
+/// The first thousand queries after opening, one at a time, with a search's own settings.
+void search_cold(const Index& index, const std::filesystem::path& work, const Table<float>& queries,
+                 const Table<std::int64_t>& truth, double opening) {
+  const SearchOptions options;
+  std::vector<double> times;
+  std::vector<std::vector<Hit>> hits;
+  for (std::size_t q = 0; q < std::min<std::size_t>(1000, queries.rows); ++q) {
+    const double begin = bench_seconds();
+    SearchAnswer answer = must(index.search(queries.row(q), options));
+    times.push_back((bench_seconds() - begin) * 1e6);
+    hits.push_back(std::move(answer.hits.front()));
+  }
+  std::sort(times.begin(), times.end());
+  std::printf(json ? "{\"engine\": \"similis\", \"open_s\": %.3f, \"disk_mb\": %.1f, "
+                     "\"cold_p50_us\": %.0f, \"cold_p99_us\": %.0f, \"cold_recall\": %.4f}\n"
+                   : "opened in %.3f s; %.1f MB on disk; the first queries, one at a time: p50 "
+                     "%.0f us, p99 %.0f us, recall %.4f\n",
+              opening, size_on_disk(work) / 1e6, times[times.size() / 2],
+              times[times.size() * 99 / 100], recall_of(hits, truth, options.k));
+}
+
 void search(const std::filesystem::path& work, const Table<float>& queries,
             const Table<std::int64_t>& truth, std::uint64_t memory, const char* name) {
   IndexOptions options;
   if (memory != 0) options.memory = make_memory_budget(memory);
+  forget(work);
   const double resident_before = resident_mb();
   double begin = bench_seconds();
   const auto index = must(Index::open(work, options));
   const double opening = bench_seconds() - begin;
+  if (memory != 0) search_cold(*index, work, queries, truth, opening);
   // Vectors are loaded behind the opening.
   if (memory == 0) {
     while (index->statistics().vector_bytes_on_disk_only > 0)
@@ -92,26 +170,7 @@ void search(const std::filesystem::path& work, const Table<float>& queries,
   if (!json)
     std::printf("%10s %8s %9s %8s %9s %9s\n", "list", "recall", "per s", "reads", "p50 us",
                 "p99 us");
-  std::vector<SearchOptions> settings;
-  for (const float recall : {0.9F, 0.95F, 0.99F, 0.999F}) settings.emplace_back().recall = recall;
-  for (const std::size_t list : {20, 30, 40, 50, 60, 80, 100, 150, 250})
-    settings.emplace_back().list_size = list;
-  if (memory != 0) {
-    for (const float recall : {0.95F, 0.99F, 0.999F}) {
-      SearchOptions& bounded = settings.emplace_back();
-      bounded.scores = ScoreMode::bounded;
-      bounded.recall = recall;
-    }
-    for (const float doubt : {0.5F, 0.7F, 0.85F, 1.0F, 1.6F, 2.2F, 3.0F}) {
-      for (const std::size_t list : {30, 40, 60, 100, 150, 250}) {
-        SearchOptions& bounded = settings.emplace_back();
-        bounded.scores = ScoreMode::bounded;
-        bounded.list_size = list;
-        bounded.doubt = doubt;
-      }
-    }
-  }
-  for (const SearchOptions& setting : settings) {
+  for (const SearchOptions& setting : settings(memory != 0)) {
     std::vector<double> rates, alone;
     SearchAnswer answer;
     for (int round = 0; round < 5; ++round) {
@@ -124,14 +183,6 @@ void search(const std::filesystem::path& work, const Table<float>& queries,
       (void)must(index->search(queries.row(q), setting));
       alone.push_back((bench_seconds() - begin) * 1e6);
     }
-    std::size_t right = 0;
-    for (std::size_t q = 0; q < queries.rows; ++q) {
-      for (const Hit& hit : answer.hits[q]) {
-        const auto wanted = truth.row(q).first(setting.k);
-        right += std::find(wanted.begin(), wanted.end(), static_cast<std::int64_t>(hit.id) - 1) !=
-                 wanted.end();
-      }
-    }
     std::sort(rates.begin(), rates.end());
     std::sort(alone.begin(), alone.end());
     // ~ bounded, with its doubt; @ as calibrated.
@@ -140,8 +191,7 @@ void search(const std::filesystem::path& work, const Table<float>& queries,
     std::string what = setting.list_size != 0 ? std::to_string(setting.list_size) : "@" + target;
     if (setting.doubt != 0) what = short_of(setting.doubt).substr(0, 4) + " " + what;
     if (setting.scores == ScoreMode::bounded) what = "~" + what;
-    const double recall =
-        static_cast<double>(right) / static_cast<double>(queries.rows * setting.k);
+    const double recall = recall_of(answer.hits, truth, setting.k);
     const double rate = rates[rates.size() / 2];
     const double reads = static_cast<double>(answer.reads) / static_cast<double>(queries.rows);
     const double bytes = static_cast<double>(answer.bytes_read) / static_cast<double>(queries.rows);
@@ -162,32 +212,41 @@ void search(const std::filesystem::path& work, const Table<float>& queries,
   }
 }
 
-int run(const std::string& folder, const std::string& work) {
-  const auto queries = read_npy<float>(folder + "/query.npy");
-  const auto truth = read_npy<std::int64_t>(folder + "/truth.npy");
+void run(const std::string& folder, const std::string& work, bool build_only) {
   if (!std::filesystem::exists(work + "/MANIFEST")) {
     const auto base = read_npy<float>(folder + "/base.npy");
     build(work, base);
   }
+  if (build_only) return;
+  const auto queries = read_npy<float>(folder + "/query.npy");
+  const auto truth = read_npy<std::int64_t>(folder + "/truth.npy");
   std::uint64_t tables = 0;
   {
     const auto index = must(Index::open(work, {}));
     const IndexStatistics s = index->statistics();
-    tables = s.graph_bytes_in_memory + s.read_buffer_bytes + (12 << 20);
+    tables = s.bytes_in_memory - s.vector_bytes_in_memory + s.read_buffer_bytes + (2 << 20);
   }
   search(work, queries, truth, tables, "vectors on disk");
   if (!json) search(work, queries, truth, 0, "vectors in memory");
-  return 0;
 }
 
 }  // namespace
 }  // namespace similis::engine
 
 int main(int argc, char** argv) {
+  namespace engine = similis::engine;
+  bool build_only = false;
+  for (int i = 3; i < argc; ++i) {
+    const std::string word = argv[i];
+    engine::json |= word == "json";
+    engine::hard |= word == "hard";
+    build_only |= word == "build";
+  }
   if (argc < 3) {
-    std::cerr << "similis_disk_bench FOLDER WORK [json]\n";
+    std::cerr << "similis_disk_bench FOLDER WORK [build] [hard] [json]\n";
     return 2;
   }
-  similis::engine::json = argc > 3 && std::string(argv[3]) == "json";
-  return similis::engine::run(argv[1], argv[2]);
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // into a file too, line by line
+  engine::run(argv[1], argv[2], build_only);
+  return 0;
 }

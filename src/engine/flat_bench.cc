@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "engine/bench_data.h"
 #include "engine/index.h"
 #include "engine/simd/kernels.h"
 #include "engine/storage/aligned_buffer.h"
@@ -53,14 +54,6 @@ T must(Result<T> result) {
     std::exit(1);
   }
   if constexpr (!std::is_void_v<T>) return std::move(result).value();
-}
-
-/// Drops the page cache's copy of every file in the folder.
-void forget(const std::filesystem::path& folder) {
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    const File file = must(File::open(entry.path(), O_RDONLY));
-    ::posix_fadvise(file.fd(), 0, 0, POSIX_FADV_DONTNEED);
-  }
 }
 
 /// Sequential, in the engine's own way of reading.

@@ -1,0 +1,38 @@
+// similis_manifold FOLDER: base.npy, query.npy (f32) and truth.npy (int64, the 100 nearest rows by
+// exact f32 search) of vectors that a seeded generator lays on a surface of few dimensions.
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <iostream>
+
+#include "vectors.h"
+
+int main(int argc, char** argv) {
+  using namespace similis;
+  CLI::App app("Writes vectors on a surface of few dimensions, and queries with their nearest.");
+  std::filesystem::path folder;
+  std::size_t rows = 100'000, dimensions = 2048, intrinsic = 30, queries = 1000, nearest = 100;
+  app.add_option("folder", folder, "Gets base.npy, query.npy and truth.npy")->required();
+  app.add_option("--rows", rows)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--dimensions", dimensions)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--intrinsic", intrinsic, "Dimensions of the surface")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--queries", queries)->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--nearest", nearest, "Written of each query")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  std::error_code failed;
+  std::filesystem::create_directories(folder, failed);
+  const bench::ManifoldGenerator generator(dimensions, intrinsic, bench::kManifoldSeed);
+  const auto base = bench::make_vectors(generator, rows, 0);
+  const auto query = bench::make_vectors(generator, queries, bench::kQuerySeed);
+  // The truth comes last: where it is, all is.
+  if (engine::write_npy(folder / "base.npy", base) &&
+      engine::write_npy(folder / "query.npy", query) &&
+      engine::write_npy(folder / "truth.npy", bench::nearest_rows(base, query, nearest)))
+    return 0;
+  std::cerr << "similis_manifold: cannot write to " << folder << '\n';
+  return 1;
+}
