@@ -123,7 +123,7 @@ Status IndexImpl::checkpoint_locked(Seal seal, Compaction* compaction) {
                        segment->parts(),
                        {},
                        {}});
-      if (segment->graph()) works.back().derived.push_back(segment->graph_record());
+      if (segment->has_graph_file()) works.back().derived.push_back(segment->graph_record());
     }
     log.reset();
     covered = logs;

@@ -91,7 +91,7 @@ Result<bool> IndexImpl::compact_once(Inputs (IndexImpl::*choose)() const, const 
     std::vector<std::string> wrote;
     if (compaction.output && !compaction.output->parts()->empty())
       wrote.push_back(part_name(compaction.part_file));
-    if (compaction.output && compaction.output->graph())
+    if (compaction.output && compaction.output->has_graph_file())
       wrote.push_back(derived_name(compaction.output->graph_record().file));
     compaction.output.reset();
     for (const std::string& name : wrote) {
@@ -101,6 +101,7 @@ Result<bool> IndexImpl::compact_once(Inputs (IndexImpl::*choose)() const, const 
     }
   }
   TRY(std::move(status));
+  fit_graphs();
   return true;
 }
 
@@ -206,7 +207,7 @@ void IndexImpl::install(Compaction& compaction) {
     }
     for (const auto& part : *input.parts())
       obsolete_files.push_back(part_name(part->record().file));
-    if (input.graph()) obsolete_files.push_back(derived_name(input.graph_record().file));
+    if (input.has_graph_file()) obsolete_files.push_back(derived_name(input.graph_record().file));
   }
   std::vector<std::shared_ptr<Segment>> kept;
   for (const auto& segment : segments) {

@@ -1,13 +1,16 @@
-// The index with its graph: building it, and searches with the vectors on disk and in memory.
-// similis_disk_bench FOLDER WORK: base.npy, query.npy and truth.npy (f32, f32, int64); WORK is
-// made.
+// The index with its graph: building it, and searches with the vectors on disk, under the memory
+// limits that make it keep each length of codes, and in memory. similis_disk_bench FOLDER WORK
+// [json] [TIER ...]: base.npy, query.npy and truth.npy (f32, f32, int64); WORK is made. Each tier
+// is searched in a process of its own, whose memory nothing else has grown.
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iostream>
 #include <string>
 #include <thread>
@@ -70,8 +73,47 @@ void build(const std::filesystem::path& work, const Table<float>& base) {
               bench_seconds() - begin);
 }
 
+/// Runs it in a process of its own; what it returns is read from a pipe, empty when it failed.
+std::string apart(const std::function<std::string()>& what) {
+  std::fflush(stdout);
+  int ends[2];
+  if (::pipe(ends) != 0) std::exit(1);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::close(ends[0]);
+    const std::string said = what();
+    std::fflush(stdout);
+    const bool written =
+        ::write(ends[1], said.data(), said.size()) == static_cast<ssize_t>(said.size());
+    ::_exit(written ? 0 : 1);
+  }
+  ::close(ends[1]);
+  std::string out;
+  char piece[256];
+  for (ssize_t n = 0; (n = ::read(ends[0], piece, sizeof piece)) > 0;)
+    out.append(piece, static_cast<std::size_t>(n));
+  ::close(ends[0]);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (status != 0) std::exit(1);
+  return out;
+}
+
+/// The limit under which the index keeps codes of this tier, and no vectors; 0: there is none.
+std::uint64_t limit_for(const std::filesystem::path& work, const std::string& tier) {
+  constexpr std::uint64_t kEnough = std::uint64_t{1} << 40;
+  IndexOptions options;
+  options.memory = make_memory_budget(kEnough);
+  const auto index = must(Index::open(work, options));
+  const IndexStatistics s = index->statistics();
+  for (const CodeTierBytes& one : s.code_tiers)
+    if (one.name == tier)
+      return kEnough - s.graph_bytes_available + one.bytes_in_memory + (64 << 10);
+  return 0;
+}
+
 void search(const std::filesystem::path& work, const Table<float>& queries,
-            const Table<std::int64_t>& truth, std::uint64_t memory, const char* name) {
+            const Table<std::int64_t>& truth, std::uint64_t memory, const std::string& tier) {
   IndexOptions options;
   if (memory != 0) options.memory = make_memory_budget(memory);
   const double resident_before = resident_mb();
@@ -85,17 +127,24 @@ void search(const std::filesystem::path& work, const Table<float>& queries,
   }
   const IndexStatistics before = index->statistics();
   std::printf(
-      "%s: opened in %.2f s; %.1f MB in memory, %.1f of them graph and codes, vectors %.1f\n", name,
-      opening, static_cast<double>(before.bytes_in_memory) / 1e6,
+      "%s codes, vectors %s: opened in %.2f s; %.1f MB in memory, %.1f of them graph and codes, "
+      "vectors %.1f; resident %.1f MB\n",
+      before.code_tier.c_str(), memory == 0 ? "in memory" : "on disk", opening,
+      static_cast<double>(before.bytes_in_memory) / 1e6,
       static_cast<double>(before.graph_bytes_in_memory) / 1e6,
-      static_cast<double>(before.vector_bytes_in_memory) / 1e6);
+      static_cast<double>(before.vector_bytes_in_memory) / 1e6, resident_mb() - resident_before);
+  if (memory != 0 && before.code_tier != tier) {
+    std::cerr << "a limit for " << tier << " codes gave " << before.code_tier << '\n';
+    std::exit(1);
+  }
   if (!json)
-    std::printf("%10s %8s %9s %8s %9s %9s\n", "list", "recall", "per s", "reads", "p50 us",
-                "p99 us");
+    std::printf("%10s %8s %9s %8s %9s %9s %8s\n", "list", "recall", "per s", "reads", "p50 us",
+                "p99 us", "RSS MB");
   std::vector<SearchOptions> settings;
   for (const float recall : {0.9F, 0.95F, 0.99F, 0.999F}) settings.emplace_back().recall = recall;
-  for (const std::size_t list : {20, 30, 40, 50, 60, 80, 100, 150, 250})
-    settings.emplace_back().list_size = list;
+  if (tier == "large")
+    for (const std::size_t list : {20, 30, 40, 50, 60, 80, 100, 150, 250})
+      settings.emplace_back().list_size = list;
   if (memory != 0) {
     for (const float recall : {0.95F, 0.99F, 0.999F}) {
       SearchOptions& bounded = settings.emplace_back();
@@ -147,36 +196,41 @@ void search(const std::filesystem::path& work, const Table<float>& queries,
     const double bytes = static_cast<double>(answer.bytes_read) / static_cast<double>(queries.rows);
     const double p50 = alone[alone.size() / 2], p99 = alone[alone.size() * 99 / 100];
     if (!json) {
-      std::printf("%10s %8.4f %9.0f %8.2f %9.0f %9.0f\n", what.c_str(), recall, rate, reads, p50,
-                  p99);
+      std::printf("%10s %8.4f %9.0f %8.2f %9.0f %9.0f %8.1f\n", what.c_str(), recall, rate, reads,
+                  p50, p99, resident_mb() - resident_before);
       continue;
     }
     std::printf(
-        "{\"engine\": \"similis\", \"scores\": \"%s\", \"target\": %s, \"list\": %zu, "
+        "{\"engine\": \"similis\", \"tier\": \"%s\", \"scores\": \"%s\", \"target\": %s, \"list\": "
+        "%zu, "
         "\"doubt\": %.2f, "
         "\"recall10\": %.4f, \"qps\": %.0f, \"reads\": %.2f, \"bytes\": %.0f, \"p50_us\": %.0f, "
-        "\"p99_us\": %.0f, \"rss_mb\": %.0f}\n",
-        setting.scores == ScoreMode::bounded ? "bounded" : "exact", target.c_str(),
+        "\"p99_us\": %.0f, \"rss_mb\": %.1f}\n",
+        tier.c_str(), setting.scores == ScoreMode::bounded ? "bounded" : "exact", target.c_str(),
         setting.list_size, static_cast<double>(setting.doubt), recall, rate, reads, bytes, p50, p99,
         resident_mb() - resident_before);
   }
 }
 
-int run(const std::string& folder, const std::string& work) {
+int run(const std::string& folder, const std::string& work, std::vector<std::string> tiers) {
+  if (!std::filesystem::exists(work + "/MANIFEST")) {
+    apart([&] {
+      build(work, read_npy<float>(folder + "/base.npy"));
+      return std::string();
+    });
+  }
   const auto queries = read_npy<float>(folder + "/query.npy");
   const auto truth = read_npy<std::int64_t>(folder + "/truth.npy");
-  if (!std::filesystem::exists(work + "/MANIFEST")) {
-    const auto base = read_npy<float>(folder + "/base.npy");
-    build(work, base);
+  const bool chosen = !tiers.empty();
+  if (!chosen) tiers = {"large", "middle", "small", "smallest"};
+  for (const std::string& tier : tiers) {
+    const std::string limit = apart([&] { return std::to_string(limit_for(work, tier)); });
+    apart([&] {
+      search(work, queries, truth, std::stoull(limit), tier);
+      return std::string();
+    });
   }
-  std::uint64_t tables = 0;
-  {
-    const auto index = must(Index::open(work, {}));
-    const IndexStatistics s = index->statistics();
-    tables = s.graph_bytes_in_memory + s.read_buffer_bytes + (12 << 20);
-  }
-  search(work, queries, truth, tables, "vectors on disk");
-  if (!json) search(work, queries, truth, 0, "vectors in memory");
+  if (!json && !chosen) search(work, queries, truth, 0, "large");
   return 0;
 }
 
@@ -185,9 +239,11 @@ int run(const std::string& folder, const std::string& work) {
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    std::cerr << "similis_disk_bench FOLDER WORK [json]\n";
+    std::cerr << "similis_disk_bench FOLDER WORK [json] [TIER ...]\n";
     return 2;
   }
-  similis::engine::json = argc > 3 && std::string(argv[3]) == "json";
-  return similis::engine::run(argv[1], argv[2]);
+  std::vector<std::string> rest(argv + 3, argv + argc);
+  similis::engine::json = !rest.empty() && rest.front() == "json";
+  if (similis::engine::json) rest.erase(rest.begin());
+  return similis::engine::run(argv[1], argv[2], std::move(rest));
 }

@@ -15,7 +15,7 @@ constexpr std::size_t kGroup = 8;
 constexpr std::size_t kGroups = 4;
 // So many rows ahead the rest of their records is fetched.
 constexpr std::size_t kAhead = 6;
-constexpr std::size_t kBufferKeptMax = 128 << 10;
+constexpr std::size_t kBufferKeptMax = 64 << 10;
 
 /// How many times its error an estimate is doubted, as measured on image features. Errors lie like
 /// normal ones, nearly; a row of the k best is lost when its own and those at the border conspire.
@@ -49,6 +49,8 @@ struct GraphSearch::Flight {
     std::size_t request = 0;
   };
   std::size_t query = 0;
+  const float* vector = nullptr;  // of the query, as it is compared
+  std::vector<float> unit;        // what it points to where that is not as given
   std::vector<Chosen> chosen;
   std::vector<std::shared_ptr<VectorBlock>> blocks;  // keep `vector`s in memory
   ReadGroup reads;
@@ -224,15 +226,27 @@ bool GraphSearch::is_read(std::span<const Flight> flights) {
 Status GraphSearch::begin(GraphWorker& worker, std::span<Flight> flights, std::size_t first) {
   const std::span<Walker> walkers = std::span(worker.walkers).first(flights.size());
   for (Walker& walker : walkers) walker.estimates.clear();
+  const float* queries[kGroup];
+  for (std::size_t i = 0; i < flights.size(); ++i) {
+    flights[i].query = first + i;
+    queries[i] = flights[i].vector = prepared(flights[i]);
+  }
   for (std::uint32_t source = 0; source < sources_.size(); ++source)
-    gather(walkers, worker.turned, first, source);
+    gather(walkers, worker.turned, std::span(queries).first(flights.size()), source);
   for (std::size_t i = 0; i < flights.size(); ++i) {
     choose(walkers[i].estimates);
-    flights[i].query = first + i;
     TRY(fetch(flights[i], walkers[i].estimates));
     if (!flights[i].reads.requests.empty()) worker.queue->submit(flights[i].reads);
   }
   return {};
+}
+
+const float* GraphSearch::prepared(Flight& flight) const {
+  const float* const given = queries_[flight.query];
+  if (shape_.metric != Metric::cosine) return given;
+  flight.unit.resize(shape_.dimensions);
+  normalise({given, shape_.dimensions}, flight.unit);
+  return flight.unit.data();
 }
 
 /// How one graph is searched, whatever the query.
@@ -270,13 +284,13 @@ GraphSearch::Plan GraphSearch::plan(std::uint32_t source_number) const {
 }
 
 // Walks one graph, or scans the codes of what passes the filter when that is less work.
-void GraphSearch::gather(std::span<Walker> walkers, std::vector<float>& turned, std::size_t first,
-                         std::uint32_t source_number) const {
+void GraphSearch::gather(std::span<Walker> walkers, std::vector<float>& turned,
+                         std::span<const float* const> queries, std::uint32_t source_number) const {
   const GraphSource& source = sources_[source_number];
   const SegmentGraph& graph = *source.view->graph;
   if (graph.entry == Graph::kNone || (options_.filter && source.matches == 0)) return;
   turned.resize(walkers.size() * shape_.dimensions);
-  graph.frame.turn(queries_.subspan(first, walkers.size()), true, turned);
+  graph.frame.turn(queries, true, turned);
   for (std::size_t i = 0; i < walkers.size(); ++i) {
     walkers[i]
         .code_for(graph.codes.layout())
@@ -428,7 +442,7 @@ Status GraphSearch::fetch(Flight& flight, std::span<const Estimate> chosen) {
         return Error(ErrorCode::internal, "a row of a graph lies in no part");
       one.request = flight.reads.requests.size();
       flight.reads.requests.push_back({&one.part->file(), one.place.offset, {}, {}});
-      bytes += round_up(one.place.bytes, kBlockBytes);
+      bytes += one.place.bytes;
     }
     flight.chosen.push_back(one);
   }
@@ -438,7 +452,7 @@ Status GraphSearch::fetch(Flight& flight, std::span<const Estimate> chosen) {
   for (const Flight::Chosen& one : flight.chosen) {
     if (one.part == nullptr) continue;
     flight.reads.requests[one.request].out = {at, one.place.bytes};
-    at += round_up(one.place.bytes, kBlockBytes);
+    at += one.place.bytes;  // a multiple of the file's alignment
     counters_->bytes.fetch_add(one.place.bytes, std::memory_order_relaxed);
   }
   counters_->requests.fetch_add(flight.reads.requests.size(), std::memory_order_relaxed);
@@ -448,7 +462,7 @@ Status GraphSearch::fetch(Flight& flight, std::span<const Estimate> chosen) {
 Status GraphSearch::finish(Flight& flight) {
   const auto& kernels = simd::kernels();
   const auto pairs = shape_.metric == Metric::l2 ? kernels.l2 : kernels.dot;
-  const float* query = queries_[flight.query];
+  const float* query = flight.vector;
   TopK& top = (*tops_)[flight.query];
   for (const Flight::Chosen& one : flight.chosen) {
     const GraphSource& source = sources_[one.source];

@@ -53,7 +53,7 @@ class GraphSearch {
   GraphSearch(const SnapshotState& snapshot, const IndexShape& shape, const SearchOptions& options,
               std::vector<GraphSource> sources, GraphWorkers& workers);
 
-  /// As FlatSearch::run.
+  /// As FlatSearch::run, but that queries need not be of length 1.
   Status run(std::span<const float* const> queries, ThreadPool& pool, unsigned threads,
              ReadCounters& counters, std::vector<TopK>& tops, std::vector<DamagedRows>& damaged);
 
@@ -77,8 +77,10 @@ class GraphSearch {
   Status work(GraphWorker& worker);
   Status begin(GraphWorker& worker, std::span<Flight> flights, std::size_t first);
   [[nodiscard]] Plan plan(std::uint32_t source) const;
-  void gather(std::span<Walker> walkers, std::vector<float>& turned, std::size_t first,
-              std::uint32_t source) const;
+  void gather(std::span<Walker> walkers, std::vector<float>& turned,
+              std::span<const float* const> queries, std::uint32_t source) const;
+  /// The query as it is compared: with metric cosine a copy of length 1.
+  const float* prepared(Flight& flight) const;
   void collect(Walker& walker, const Plan& plan, bool walked) const;
   void choose(std::vector<Estimate>& estimates) const;
   Status fetch(Flight& flight, std::span<const Estimate> chosen);

@@ -21,22 +21,6 @@ namespace {
 // What the principal components are learnt from.
 constexpr std::size_t kSampleRows = 8192;
 constexpr std::uint64_t kSeed = 1;
-// The leading coordinates, with six bits each, hold three quarters of the variance of image
-// features (docs/engine.md); the rest take two, and half of them a third.
-constexpr std::uint32_t kLead = 256;
-
-CodeLayout layout_for(std::uint32_t dimensions) {
-  CodeLayout layout;
-  layout.lead = std::min(kLead, dimensions / 64 * 64);
-  layout.tail = dimensions - layout.lead;
-  layout.fine_words = static_cast<std::uint32_t>(layout.tail_words() / 2);
-  return layout;
-}
-
-// Edges are counted in 32 bits.
-constexpr std::uint64_t kGraphRowsMax = UINT32_MAX / GraphOptions().degree;
-// Of other vectors codes say too little, or the frame costs too much.
-constexpr std::uint32_t kDimensionsMin = 32, kDimensionsMost = 8192;
 // What searches are tried with.
 constexpr std::size_t kTriedK[] = {10, 100};
 constexpr std::size_t kTriedLists[][12] = {{20, 30, 40, 50, 60, 80, 100, 150, 200, 300, 400, 600},
@@ -86,7 +70,7 @@ class GraphMaker {
   Result<std::shared_ptr<const SegmentGraph>> make() {
     TRY(take_sample());
     if (sample_.empty()) sample_.resize(geometry_.dimensions);  // every row is dead: any frame fits
-    const CodeLayout layout = layout_for(geometry_.dimensions);
+    const CodeLayout layout = layout_of(CodeTier::large, geometry_.dimensions);
     Frame frame = Frame::learn(sample_, geometry_.dimensions, layout.lead, kSeed);
     sample_ = {};
     TRY(check());
@@ -410,22 +394,9 @@ Result<IndexImpl::MadeGraph> IndexImpl::make_graph(const SegmentView& view, std:
 }
 
 void IndexImpl::set_graph(Segment& segment, MadeGraph made) {
-  if (segment.graph()) obsolete_files.push_back(derived_name(segment.graph_record().file));
+  if (segment.has_graph_file()) obsolete_files.push_back(derived_name(segment.graph_record().file));
   segment.set_graph(std::move(made.graph), made.record);
   graphs_changed = true;
-}
-
-bool IndexImpl::may_have_graph(std::uint64_t rows) const {
-  if (shape.kind != IndexKind::graph || shape.metric == Metric::inner_product ||
-      shape.dimensions < kDimensionsMin || shape.dimensions > kDimensionsMost ||
-      rows < options.graph_rows_min || rows > kGraphRowsMax)
-    return false;
-  const CodeLayout layout = layout_for(geometry.dimensions);
-  // With the frame, and something for copies, so that it fits when the index is opened again.
-  const std::uint64_t frame = std::uint64_t{geometry.dimensions} * (2 * layout.lead + 20);
-  const std::uint64_t bytes =
-      rows * (layout.record_bytes() + GraphOptions().degree * sizeof(std::uint32_t) + 8) + frame;
-  return budget->tables() - budgeted_tables + table_bytes() + bytes <= budget->limit();
 }
 
 std::shared_ptr<Segment> IndexImpl::choose_graph(GraphDue wanted) const {
@@ -433,7 +404,7 @@ std::shared_ptr<Segment> IndexImpl::choose_graph(GraphDue wanted) const {
   if (wanted != GraphDue::any && std::chrono::steady_clock::now() < graph_not_before)
     return nullptr;
   for (const auto& segment : segments) {
-    const std::uint32_t covered = segment->graph() ? segment->graph()->rows() : 0;
+    const auto covered = static_cast<std::uint32_t>(segment->graph_size().rows);
     const std::uint32_t rows = segment->rows();
     if (rows == covered) continue;
     const std::uint32_t open = rows - covered;
@@ -443,7 +414,7 @@ std::shared_ptr<Segment> IndexImpl::choose_graph(GraphDue wanted) const {
     const bool worth = open >= std::max({1U, options.graph_rows_min / 8, covered / 16});
     const bool asked = wanted == GraphDue::any || needed || (wanted == GraphDue::worth && worth);
     // Asked last: it adds up the memory of all tables, and this runs with every commit.
-    if (asked && may_have_graph(rows)) return segment;
+    if (asked && may_have_graph(rows, segment.get())) return segment;
   }
   return nullptr;
 }
@@ -485,6 +456,7 @@ Result<bool> IndexImpl::make_graph_once(GraphDue wanted, unsigned thread_count,
     publish();
   }
   TRY(checkpoint(Seal::when_full, nullptr));
+  fit_graphs();
   return true;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/graph/segment_graph.h"
+
 namespace similis::engine {
 
 // Pages are only touched where rows are, so rounding the allocation up costs address space alone.
@@ -68,6 +70,19 @@ bool Segment::kill(std::uint32_t ordinal, std::uint64_t lsn) {
 void Segment::mark_changed(std::uint32_t ordinal) {
   changed_.push_back(ordinal);
   if (tracked_) tracked_->push_back(ordinal);
+}
+
+void Segment::set_graph(std::shared_ptr<const SegmentGraph> graph,
+                        const Manifest::Derived& record) {
+  graph_ = std::move(graph);
+  graph_record_ = record;
+  graph_size_ = graph_ ? GraphSize{graph_->rows(), graph_->bytes_beside_codes()} : GraphSize{};
+}
+
+void Segment::set_graph_file(const Manifest::Derived& record, const GraphSize& size) {
+  graph_ = nullptr;
+  graph_record_ = record;
+  graph_size_ = size;
 }
 
 SegmentView Segment::view(std::shared_ptr<const Segment> self) const {

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "engine/index.h"
 #include "engine/memory_budget.h"
+#include "engine/memory_plan.h"
 #include "engine/storage/format.h"
 #include "engine/storage/part.h"
 
@@ -111,12 +112,15 @@ class Segment {
   void seal() { sealed_ = true; }
   [[nodiscard]] std::uint32_t persisted_rows() const { return persisted_rows_; }
   /// `record`: the file that it lies in.
-  void set_graph(std::shared_ptr<const SegmentGraph> graph, const Manifest::Derived& record) {
-    graph_ = std::move(graph);
-    graph_record_ = record;
-  }
+  void set_graph(std::shared_ptr<const SegmentGraph> graph, const Manifest::Derived& record);
+  /// A graph that there is no memory for: its file stays.
+  void set_graph_file(const Manifest::Derived& record, const GraphSize& size);
+  /// In memory, or null.
   [[nodiscard]] const std::shared_ptr<const SegmentGraph>& graph() const { return graph_; }
+  [[nodiscard]] bool has_graph_file() const { return graph_record_.file != 0; }
   [[nodiscard]] const Manifest::Derived& graph_record() const { return graph_record_; }
+  /// Of the graph in the file.
+  [[nodiscard]] const GraphSize& graph_size() const { return graph_size_; }
   [[nodiscard]] SegmentView view(std::shared_ptr<const Segment> self) const;
   [[nodiscard]] bool alive(std::uint32_t ordinal) const;
   [[nodiscard]] std::uint64_t id(std::uint32_t ordinal) const;
@@ -156,6 +160,7 @@ class Segment {
   std::optional<std::vector<std::uint32_t>> tracked_;
   std::shared_ptr<const SegmentGraph> graph_;
   Manifest::Derived graph_record_;
+  GraphSize graph_size_;
 
   mutable std::mutex parts_mutex_;
   std::shared_ptr<const PartList> parts_ = std::make_shared<PartList>();

@@ -135,7 +135,8 @@ Result<std::vector<DamageReport>> IndexImpl::verify(const CallOptions& call) {
     for (const auto& segment : segments)
       for (const auto& part : *segment->parts()) parts.push_back(part);
     for (const auto& segment : segments)
-      if (segment->graph()) graphs.emplace_back(segment->number(), segment->graph_record());
+      if (segment->has_graph_file())
+        graphs.emplace_back(segment->number(), segment->graph_record());
     log_files = logs;
     found = lost_graphs;
   }
@@ -153,9 +154,8 @@ Result<std::vector<DamageReport>> IndexImpl::verify(const CallOptions& call) {
     if (in_graph.empty()) continue;
     // Another one may have taken its place meanwhile.
     std::lock_guard lock(commit_mutex);
-    const bool still = std::any_of(segments.begin(), segments.end(), [&](const auto& s) {
-      return s->graph() && s->graph_record() == derived;
-    });
+    const bool still = std::any_of(segments.begin(), segments.end(),
+                                   [&](const auto& s) { return s->graph_record() == derived; });
     if (still) found.insert(found.end(), in_graph.begin(), in_graph.end());
   }
   for (std::size_t i = 0; i < log_files.size(); ++i) {

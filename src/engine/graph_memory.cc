@@ -1,0 +1,136 @@
+#include <algorithm>
+
+#include "base/log.h"
+#include "engine/graph/build.h"
+#include "engine/index_impl.h"
+
+namespace similis::engine {
+namespace {
+
+constexpr std::uint32_t kDegree = GraphOptions().degree;
+// Edges are counted in 32 bits.
+constexpr std::uint64_t kGraphRowsMax = UINT32_MAX / kDegree;
+// Of other vectors codes say too little, or the frame costs too much.
+constexpr std::uint32_t kDimensionsMin = 32, kDimensionsMost = 8192;
+
+}  // namespace
+
+bool IndexImpl::suits_graph(std::uint64_t rows) const {
+  return shape.kind == IndexKind::graph && shape.metric != Metric::inner_product &&
+         shape.dimensions >= kDimensionsMin && shape.dimensions <= kDimensionsMost &&
+         rows >= options.graph_rows_min && rows <= kGraphRowsMax;
+}
+
+std::uint64_t IndexImpl::available_to_graphs() const {
+  std::uint64_t graphs = 0;
+  for (const auto& segment : segments)
+    if (segment->graph()) graphs += segment->graph()->bytes_in_memory();
+  const std::uint64_t others = budget->tables() - budgeted_tables + table_bytes() - graphs;
+  return budget->limit() - std::min(budget->limit(), others);
+}
+
+bool IndexImpl::may_have_graph(std::uint64_t rows, const Segment* replaced) const {
+  if (!suits_graph(rows)) return false;
+  std::vector<GraphSize> sizes{graph_size_at_most(rows, shape.dimensions, kDegree)};
+  for (const auto& segment : segments)
+    if (segment->graph() && segment.get() != replaced) sizes.push_back(segment->graph_size());
+  return plan_codes(sizes, shape.dimensions, available_to_graphs()).tier.has_value();
+}
+
+MemoryPlan IndexImpl::plan_graphs(Graphs which) const {
+  std::vector<GraphSize> sizes;
+  for (const auto& segment : segments) {
+    if (segment->has_graph_file()) {
+      sizes.push_back(segment->graph_size());
+    } else if (which == Graphs::there_and_wanting && suits_graph(segment->rows())) {
+      sizes.push_back(graph_size_at_most(segment->rows(), shape.dimensions, kDegree));
+    }
+  }
+  return plan_codes(sizes, shape.dimensions, available_to_graphs());
+}
+
+// Searches are slower without a graph, but there are searches. One that is damaged is made again
+// in time.
+void IndexImpl::load_graphs(const Manifest& manifest) {
+  const auto lose = [&](const Manifest::Derived& record, const std::string& why) {
+    similis::log(LogLevel::warning, why + "; until it is made again every vector is compared");
+    obsolete_files.push_back(derived_name(record.file));
+    lost_graphs.push_back({derived_name(record.file), 0, why});
+  };
+  struct Found {
+    Segment* segment;
+    Manifest::Derived record;
+    GraphFile file;
+  };
+  std::vector<Found> found;
+  for (const Manifest::Segment& listed : manifest.segments) {
+    Segment* const segment = find_segment(listed.number);
+    for (const Manifest::Derived& record : listed.derived) {
+      auto file =
+          GraphFile::open(storage, directory, uuid, listed.number, shape.dimensions, record);
+      if (!file.ok()) {
+        lose(record, file.error().message);
+      } else if (file->rows() > segment->rows()) {
+        lose(record, derived_name(record.file) + " is of another segment");
+      } else {
+        segment->set_graph_file(record, {file->rows(), file->bytes_beside_codes()});
+        found.push_back({segment, record, std::move(file).value()});
+      }
+    }
+  }
+  if (found.empty()) return;
+  const MemoryPlan plan = plan_graphs(Graphs::there);
+  if (!plan.tier) {
+    similis::log(LogLevel::warning,
+                 directory.native() + ": its graphs take " + std::to_string(plan.bytes.back()) +
+                     " bytes of memory at least, the limit leaves " +
+                     std::to_string(plan.available) +
+                     "; without them every vector is compared (index.memory_max)");
+    return;
+  }
+  for (const Found& one : found) {
+    auto graph = one.file.read(layout_of(*plan.tier, shape.dimensions));
+    if (graph.ok()) {
+      one.segment->set_graph(std::move(graph).value(), one.record);
+    } else {
+      one.segment->set_graph(nullptr, {});
+      lose(one.record, graph.error().message);
+    }
+  }
+}
+
+void IndexImpl::fit_graphs() {
+  std::vector<std::shared_ptr<Segment>> unfit;
+  CodeLayout layout;
+  {
+    std::lock_guard lock(commit_mutex);
+    const MemoryPlan plan = plan_graphs(Graphs::there);
+    // What searches use already stays, though the limit is passed; the next opening goes without.
+    layout = layout_of(plan.tier.value_or(CodeTier::smallest), shape.dimensions);
+    for (const auto& segment : segments) {
+      const bool fits =
+          segment->graph() ? segment->graph()->codes.layout() == layout : !plan.tier.has_value();
+      if (segment->has_graph_file() && !fits) unfit.push_back(segment);
+    }
+  }
+  for (const auto& segment : unfit) {
+    const Manifest::Derived record = segment->graph_record();
+    auto file =
+        GraphFile::open(storage, directory, uuid, segment->number(), shape.dimensions, record);
+    auto graph = file.ok() ? file->read(layout) : std::move(file).error();
+    if (!graph.ok()) {
+      similis::log(LogLevel::warning, "codes stay as they are: " + graph.error().message);
+      continue;
+    }
+    std::lock_guard lock(commit_mutex);
+    segment->set_graph(std::move(graph).value(), record);
+  }
+  if (!unfit.empty()) {
+    std::lock_guard lock(commit_mutex);
+    publish();
+    budget_tables();
+  }
+  return_free_memory();
+}
+
+}  // namespace similis::engine
