@@ -3,119 +3,14 @@
 
 #include <atomic>
 #include <fstream>
-#include <set>
 #include <thread>
 
+#include "engine/graph_fixture_test.h"
 #include "engine/index.h"
-#include "engine/storage/format.h"
 #include "engine/storage/simulated_storage_test.h"
-#include "engine/support_test.h"
 
 namespace similis::engine {
 namespace {
-
-constexpr std::uint32_t kDimensions = 96;
-
-class GraphIndexTest : public testing::Test {
- protected:
-  GraphIndexTest() {
-    options_.threads = 2;
-    options_.background = false;
-    options_.graph_rows_min = 200;
-  }
-
-  /// A row near one of `centres`, as embeddings lie.
-  std::vector<float> near(const std::vector<std::vector<float>>& centres) {
-    std::normal_distribution<float> normal;
-    std::vector<float> out = centres[random_() % centres.size()];
-    const std::vector<float>& other = centres[random_() % centres.size()];
-    for (std::size_t d = 0; d < out.size(); ++d)
-      out[d] += 0.3F * other[d] + 0.35F * normal(random_);
-    return out;
-  }
-  std::vector<std::vector<float>> some_centres(std::size_t count) {
-    std::vector<std::vector<float>> out;
-    for (std::size_t i = 0; i < count; ++i) out.push_back(random_vector(random_, kDimensions));
-    return out;
-  }
-
-  std::unique_ptr<Index> make(Metric metric = Metric::cosine) {
-    auto index =
-        Index::create(folder_.path() / "index", {kDimensions, metric, IndexKind::graph}, options_);
-    EXPECT_TRUE(index.ok()) << index.error().message;
-    return std::move(index).value();
-  }
-  std::unique_ptr<Index> reopen() {
-    auto index = Index::open(folder_.path() / "index", options_);
-    EXPECT_TRUE(index.ok()) << (index.ok() ? "" : index.error().message);
-    return index.ok() ? std::move(index).value() : nullptr;
-  }
-  void put(Index& index, std::uint64_t first, const std::vector<std::vector<float>>& vectors) {
-    std::vector<Row> rows;
-    for (std::size_t i = 0; i < vectors.size(); ++i) {
-      rows.push_back({first + i, vectors[i], {}});
-      model_.rows[first + i] = {vectors[i], ""};
-    }
-    ASSERT_TRUE(index.upsert(rows, {}).ok());
-  }
-  void fill(Index& index, std::size_t rows) {
-    if (centres_.empty()) centres_ = some_centres(30);
-    std::vector<std::vector<float>> vectors;
-    for (std::size_t i = 0; i < rows; ++i) vectors.push_back(near(centres_));
-    put(index, model_.rows.size() + 1, vectors);
-  }
-
-  /// The share of the true nearest k that `options` find; every score is right.
-  double recall(const Index& index, Metric metric, const SearchOptions& options) {
-    std::vector<float> queries;
-    constexpr std::size_t kQueries = 200;
-    for (std::size_t q = 0; q < kQueries; ++q) {
-      const auto query = near(centres_);
-      queries.insert(queries.end(), query.begin(), query.end());
-    }
-    SearchOptions exact = options;
-    exact.recall = 1;
-    const auto truth = index.search(queries, exact);
-    const auto answer = index.search(queries, options);
-    EXPECT_TRUE(truth.ok() && answer.ok());
-    std::size_t right = 0, all = 0;
-    for (std::size_t q = 0; q < kQueries; ++q) {
-      EXPECT_EQ(answer->hits[q].size(), truth->hits[q].size());
-      const std::vector<float> query(
-          queries.begin() + static_cast<std::ptrdiff_t>(q) * kDimensions,
-          queries.begin() + static_cast<std::ptrdiff_t>(q + 1) * kDimensions);
-      std::set<std::uint64_t> seen;
-      for (const Hit& hit : answer->hits[q]) {
-        EXPECT_TRUE(seen.insert(hit.id).second);
-        EXPECT_NEAR(hit.score, Model::score(metric, query, model_.rows.at(hit.id).vector), 2e-4);
-        right += hit.score >= truth->hits[q].back().score - 1e-6F ? 1 : 0;
-      }
-      all += truth->hits[q].size();
-    }
-    return all == 0 ? 1 : static_cast<double>(right) / static_cast<double>(all);
-  }
-
-  /// What an index of one chunk takes beside its vectors.
-  static std::uint64_t table_bytes(const IndexStatistics& s) {
-    return s.bytes_in_memory - Geometry(kDimensions).chunk_bytes() + s.read_buffer_bytes;
-  }
-
-  static RowFilter every(std::uint32_t step) {
-    return [step](const AttributeColumns&, std::uint32_t first, std::uint32_t count,
-                  std::span<std::uint64_t> bits) {
-      for (std::uint32_t i = 0; i < count; ++i)
-        if ((first + i) % step == 0) bits[i / 64] |= std::uint64_t{1} << (i % 64);
-    };
-  }
-
-  TemporaryFolder folder_;
-  IndexOptions options_;
-  Model model_;
-  std::vector<std::vector<float>> centres_;
-  const std::uint64_t seed_ = std::random_device{}();
-  std::mt19937_64 random_{seed_};
-  testing::ScopedTrace trace_{__FILE__, __LINE__, "seed " + std::to_string(seed_)};
-};
 
 TEST_F(GraphIndexTest, FindsWhatItIsAskedForInMemoryAndFromDisk) {
   for (const Metric metric : {Metric::cosine, Metric::l2}) {
@@ -296,7 +191,7 @@ TEST_F(GraphIndexTest, CopiesAreReadOnce) {
 TEST_F(GraphIndexTest, BoundedModeSaysWhatItEstimates) {
   options_.segment_rows = 4000;
   options_.threads = 1;
-  options_.memory = make_memory_budget(7 << 20);  // no room for the vectors
+  options_.memory = make_memory_budget(6 << 20);  // no room for the vectors
   auto index = make();
   fill(*index, 4000);
   ASSERT_TRUE(index->build_graphs({}).ok());
@@ -338,34 +233,6 @@ TEST_F(GraphIndexTest, QueriesWithoutDirectionGoWithOthers) {
   ASSERT_TRUE(both.ok() && first.ok());
   EXPECT_EQ(both->hits[0], first->hits[0]);
   for (std::size_t i = 0; i < 10; ++i) EXPECT_EQ(both->hits[1][i], (Hit{i + 1, 0}));
-}
-
-// Others' vectors give way to a graph; it is not dropped, and made anew, for them.
-TEST_F(GraphIndexTest, OpensBesideAnIndexThatFillsTheMemory) {
-  options_.memory = make_memory_budget(24 << 20);
-  {
-    auto index = make();
-    fill(*index, 4000);
-    ASSERT_TRUE(index->build_graphs({}).ok());
-    ASSERT_TRUE(index->close().ok());
-  }
-  IndexOptions other_options = options_;
-  other_options.graph_rows_min = UINT32_MAX;
-  other_options.segment_rows = 60000;
-  auto other = Index::create(folder_.path() / "other", {.dimensions = kDimensions}, other_options);
-  ASSERT_TRUE(other.ok());
-  std::vector<std::vector<float>> vectors;
-  std::vector<Row> rows;
-  for (std::uint64_t i = 0; i < 60000; ++i) {
-    if (i < 100) vectors.push_back(random_vector(random_, kDimensions));
-    rows.push_back({i + 1, vectors[i % 100], {}});
-  }
-  ASSERT_TRUE((*other)->upsert(rows, {}).ok());
-  ASSERT_TRUE((*other)->checkpoint().ok());
-  ASSERT_GT((*other)->statistics().vector_bytes_in_memory, 0U);
-  const auto index = reopen();
-  ASSERT_NE(index, nullptr);
-  EXPECT_EQ(index->statistics().graph_rows, 4000U);
 }
 
 // Only zeros, or nothing alive: there is a graph of nothing, and it is not made again and again.
@@ -461,30 +328,6 @@ TEST_F(GraphIndexTest, ADamagedGraphIsMadeAgain) {
   EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
   EXPECT_TRUE(index->verify({})->empty());
   EXPECT_FALSE(std::filesystem::exists(file));
-}
-
-// Where a graph does not fit the memory there is none, and answers are exact.
-TEST_F(GraphIndexTest, GoesWithoutAGraphThatDoesNotFit) {
-  std::uint64_t tables = 0;
-  options_.segment_rows = 1000;
-  {
-    auto index = make();
-    fill(*index, 1000);
-    ASSERT_TRUE(index->build_graphs({}).ok());
-    ASSERT_TRUE(index->close().ok());
-    index.reset();
-    index = reopen();
-    const IndexStatistics s = index->statistics();
-    tables = table_bytes(s) - s.graph_bytes_in_memory;
-    ASSERT_TRUE(index->close().ok());
-  }
-  options_.memory = make_memory_budget(tables + 10000);
-  const auto index = reopen();
-  ASSERT_NE(index, nullptr);
-  EXPECT_EQ(index->statistics().graph_rows, 0U);
-  EXPECT_EQ(recall(*index, Metric::cosine, {}), 1);
-  ASSERT_TRUE(index->build_graphs({}).ok());
-  EXPECT_EQ(index->statistics().graph_rows, 0U);
 }
 
 // Searches and writes go on while graphs are made in the background, and no answer is wrong.

@@ -1,6 +1,7 @@
 #include "engine/graph_search.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -15,7 +16,11 @@ constexpr std::size_t kGroup = 8;
 constexpr std::size_t kGroups = 4;
 // So many rows ahead the rest of their records is fetched.
 constexpr std::size_t kAhead = 6;
-constexpr std::size_t kBufferKeptMax = 64 << 10;
+// Of a group's reads: more than most take, as pages that nobody touched cost nothing.
+constexpr std::size_t kBufferMin = 512 << 10, kBufferKeptMax = 1 << 20;
+// What a margin is multiplied by where codes lack bits: of signs alone, errors of rows near by lie
+// wider than their own spread; those of the leading coordinates, which rows near by share, less so.
+constexpr float kSignsDoubt = 1.18F, kNoLowBitsDoubt = 0.9F;
 
 /// How many times its error an estimate is doubted, as measured on image features. Errors lie like
 /// normal ones, nearly; a row of the k best is lost when its own and those at the border conspire.
@@ -54,7 +59,6 @@ struct GraphSearch::Flight {
   std::vector<Chosen> chosen;
   std::vector<std::shared_ptr<VectorBlock>> blocks;  // keep `vector`s in memory
   ReadGroup reads;
-  AlignedBuffer buffer;
 };
 
 /// What one query of a group needs to walk.
@@ -81,6 +85,7 @@ class GraphWorker {
   std::vector<GraphSearch::Walker> walkers = std::vector<GraphSearch::Walker>(kGroup);
   std::vector<float> turned;
   std::vector<GraphSearch::Flight> flights = std::vector<GraphSearch::Flight>(kGroups * kGroup);
+  AlignedBuffer buffers[kGroups];  // what each group reads
 };
 
 double walk_comparisons(double list_size) {
@@ -197,6 +202,9 @@ Status GraphSearch::work(GraphWorker& worker) {
       while (flight.reads.pending > 0) worker.queue->reap(true);
       TRY(finish(flight));
     }
+    // What a search of many hits took is not kept.
+    AlignedBuffer& buffer = worker.buffers[finished % kGroups];
+    if (buffer.size() > kBufferKeptMax) buffer = {};
     ++finished;
     return {};
   };
@@ -208,7 +216,7 @@ Status GraphSearch::work(GraphWorker& worker) {
     std::span<Flight>& group = groups[begun % kGroups];
     group = std::span(worker.flights)
                 .subspan(begun % kGroups * kGroup, std::min(group_, queries_.size() - first));
-    TRY(begin(worker, group, first));
+    TRY(begin(worker, group, worker.buffers[begun % kGroups], first));
     ++begun;
     worker.queue->reap(false);
     while (finished < begun && is_read(groups[finished % kGroups])) TRY(finish_oldest());
@@ -223,7 +231,8 @@ bool GraphSearch::is_read(std::span<const Flight> flights) {
 }
 
 /// The queries from `first` on, as many as there are flights.
-Status GraphSearch::begin(GraphWorker& worker, std::span<Flight> flights, std::size_t first) {
+Status GraphSearch::begin(GraphWorker& worker, std::span<Flight> flights, AlignedBuffer& buffer,
+                          std::size_t first) {
   const std::span<Walker> walkers = std::span(worker.walkers).first(flights.size());
   for (Walker& walker : walkers) walker.estimates.clear();
   const float* queries[kGroup];
@@ -233,12 +242,28 @@ Status GraphSearch::begin(GraphWorker& worker, std::span<Flight> flights, std::s
   }
   for (std::uint32_t source = 0; source < sources_.size(); ++source)
     gather(walkers, worker.turned, std::span(queries).first(flights.size()), source);
+  std::size_t bytes[kGroup], total = 0;
   for (std::size_t i = 0; i < flights.size(); ++i) {
     choose(walkers[i].estimates);
-    TRY(fetch(flights[i], walkers[i].estimates));
-    if (!flights[i].reads.requests.empty()) worker.queue->submit(flights[i].reads);
+    ASSIGN_OR_RETURN(bytes[i], find_vectors(flights[i], walkers[i].estimates));
+    total += bytes[i];
+  }
+  if (total > buffer.size()) buffer.ensure(std::bit_ceil(std::max(total, kBufferMin)));
+  std::byte* at = buffer.data();
+  for (std::size_t i = 0; i < flights.size(); at += bytes[i++]) {
+    if (flights[i].reads.requests.empty()) continue;
+    place_reads(flights[i], at);
+    worker.queue->submit(flights[i].reads);
   }
   return {};
+}
+
+float GraphSearch::doubt_of(const CodeLayout& layout) const {
+  if (options_.doubt != 0) return options_.doubt;
+  const auto words = static_cast<float>(layout.tail_words());
+  const float signs = words == 0 ? 0 : 1 - static_cast<float>(layout.second_words) / words;
+  return doubt_for(options_) * (1 + (kSignsDoubt - 1) * signs) *
+         (layout.low_bits ? 1 : kNoLowBitsDoubt);
 }
 
 const float* GraphSearch::prepared(Flight& flight) const {
@@ -320,7 +345,7 @@ void GraphSearch::collect(Walker& walker, const Plan& plan, bool walked) const {
   const bool squared = shape_.metric == Metric::l2;
   const float factor = squared ? 2.0F : 1.0F;
   const float offset = squared ? -code.squared_length() : 1.0F - code.squared_length() / 2;
-  const float doubt = options_.doubt != 0 ? options_.doubt : doubt_for(options_);
+  const float doubt = doubt_of(graph.codes.layout());
   // Rows of equal bytes are one candidate: one is read for all.
   const auto consider = [&](std::uint32_t node) {
     const auto row = wanted_of(source, node);
@@ -410,8 +435,8 @@ void GraphSearch::choose(std::vector<Estimate>& estimates) const {
   for (Estimate& e : estimates) e.certain = e.score - e.margin > ceiling;
 }
 
-// Finds each row's vector in memory, or where it is to be read from.
-Status GraphSearch::fetch(Flight& flight, std::span<const Estimate> chosen) {
+// In memory, or where it is to be read from.
+Result<std::size_t> GraphSearch::find_vectors(Flight& flight, std::span<const Estimate> chosen) {
   flight.chosen.clear();
   flight.blocks.clear();
   flight.reads.requests.clear();
@@ -446,9 +471,10 @@ Status GraphSearch::fetch(Flight& flight, std::span<const Estimate> chosen) {
     }
     flight.chosen.push_back(one);
   }
-  if (flight.reads.requests.empty()) return {};
-  flight.buffer.ensure(bytes);
-  std::byte* at = flight.buffer.data();
+  return bytes;
+}
+
+void GraphSearch::place_reads(Flight& flight, std::byte* at) {
   for (const Flight::Chosen& one : flight.chosen) {
     if (one.part == nullptr) continue;
     flight.reads.requests[one.request].out = {at, one.place.bytes};
@@ -456,7 +482,6 @@ Status GraphSearch::fetch(Flight& flight, std::span<const Estimate> chosen) {
     counters_->bytes.fetch_add(one.place.bytes, std::memory_order_relaxed);
   }
   counters_->requests.fetch_add(flight.reads.requests.size(), std::memory_order_relaxed);
-  return {};
 }
 
 Status GraphSearch::finish(Flight& flight) {
@@ -491,8 +516,6 @@ Status GraphSearch::finish(Flight& flight) {
   }
   if (shape_.metric == Metric::cosine) offer_zeros(top);
   flight.blocks.clear();
-  // What a search of many hits took is not kept.
-  if (flight.buffer.size() > kBufferKeptMax) flight.buffer = {};
   return {};
 }
 

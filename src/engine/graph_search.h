@@ -75,15 +75,20 @@ class GraphSearch {
 
   void mark();
   Status work(GraphWorker& worker);
-  Status begin(GraphWorker& worker, std::span<Flight> flights, std::size_t first);
+  Status begin(GraphWorker& worker, std::span<Flight> flights, AlignedBuffer& buffer,
+               std::size_t first);
   [[nodiscard]] Plan plan(std::uint32_t source) const;
+  /// How many times its error an estimate is doubted.
+  [[nodiscard]] float doubt_of(const CodeLayout& layout) const;
   void gather(std::span<Walker> walkers, std::vector<float>& turned,
               std::span<const float* const> queries, std::uint32_t source) const;
   /// The query as it is compared: with metric cosine a copy of length 1.
   const float* prepared(Flight& flight) const;
   void collect(Walker& walker, const Plan& plan, bool walked) const;
   void choose(std::vector<Estimate>& estimates) const;
-  Status fetch(Flight& flight, std::span<const Estimate> chosen);
+  /// Bytes that its reads need.
+  Result<std::size_t> find_vectors(Flight& flight, std::span<const Estimate> chosen);
+  void place_reads(Flight& flight, std::byte* at);
   Status finish(Flight& flight);
   static bool is_read(std::span<const Flight> flights);
   void offer(TopK& top, const GraphSource& source, std::uint32_t node, Hit hit) const;

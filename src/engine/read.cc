@@ -150,7 +150,7 @@ IndexStatistics IndexImpl::statistics() {
     out.code_tiers.push_back({std::string(name_of(tier)),
                               static_cast<std::uint32_t>(layout.record_bytes()), plan.bytes[t]});
     for (const auto& segment : segments)
-      if (segment->graph() && segment->graph()->codes.layout() == layout)
+      if (out.code_tier.empty() && segment->graph() && segment->graph()->codes.layout() == layout)
         out.code_tier = name_of(tier);
   }
   for (const LogFile& file : logs) {
