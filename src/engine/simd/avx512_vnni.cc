@@ -29,8 +29,9 @@ std::int32_t dot_planes(const std::uint64_t* bits, const std::uint64_t* planes,
     for (std::size_t w = 0; w < words; w += 8) {
       const std::size_t rest = words - w;
       const auto mask = static_cast<__mmask8>(rest >= 8 ? 0xffu : (1u << rest) - 1);
-      const __m512i both = _mm512_and_si512(_mm512_maskz_loadu_epi64(mask, bits + w),
-                                            _mm512_maskz_loadu_epi64(mask, planes + p * stride + w));
+      const __m512i both =
+          _mm512_and_si512(_mm512_maskz_loadu_epi64(mask, bits + w),
+                           _mm512_maskz_loadu_epi64(mask, planes + p * stride + w));
       plane = _mm512_add_epi64(plane, _mm512_popcnt_epi64(both));
     }
     total = p + 1 == plane_count ? _mm512_sub_epi64(total, plane)

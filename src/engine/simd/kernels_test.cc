@@ -188,7 +188,8 @@ TEST_P(KernelsTest, ManyCodesAtOnceAreAsEachAlone) {
           std::vector<std::uint64_t> own(words);
           if (words > 0) std::memcpy(own.data(), rows[i] + dimensions / 2, 8 * words);
           EXPECT_EQ(nibbles[i], kScalarKernels->dot_nibbles(rows[i], query.data(), dimensions));
-          EXPECT_EQ(bits[i], kScalarKernels->dot_planes(own.data(), values.data(), planes, words, words));
+          EXPECT_EQ(bits[i],
+                    kScalarKernels->dot_planes(own.data(), values.data(), planes, words, words));
         }
       }
     }
