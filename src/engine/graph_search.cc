@@ -5,15 +5,12 @@
 #include <cmath>
 #include <limits>
 
+#include "engine/graph_worker.h"
 #include "engine/simd/kernels.h"
 
 namespace similis::engine {
 namespace {
 
-// Queries of one thread that walk in turn: while records that one is to compare are on their way
-// from memory, the others compare theirs. Other groups wait for their reads meanwhile.
-constexpr std::size_t kGroup = 8;
-constexpr std::size_t kGroups = 4;
 // So many rows ahead the rest of their records is fetched.
 constexpr std::size_t kAhead = 6;
 // Of a group's reads: more than most take, as pages that nobody touched cost nothing.
@@ -40,93 +37,8 @@ constexpr int kRoundsMax = 4;
 
 }  // namespace
 
-/// One query between its walk and its scores.
-struct GraphSearch::Flight {
-  struct Chosen {
-    std::uint32_t source = 0;
-    std::uint32_t node = 0;
-    std::uint32_t row = 0;
-    float estimate = 0;                 // where it is neither in memory nor read
-    const std::byte* vector = nullptr;  // in memory already
-    const Part* part = nullptr;         // else read from here
-    std::uint32_t row_in_part = 0;
-    Part::Place place = {};
-    std::size_t request = 0;
-  };
-  std::size_t query = 0;
-  const float* vector = nullptr;  // of the query, as it is compared
-  std::vector<float> unit;        // what it points to where that is not as given
-  std::vector<Chosen> chosen;
-  std::vector<std::shared_ptr<VectorBlock>> blocks;  // keep `vector`s in memory
-  ReadGroup reads;
-};
-
-/// What one query of a group needs to walk.
-struct GraphSearch::Walker {
-  Walk<Edges> walk;
-  std::optional<QueryCode> code;
-  CodeLayout layout;
-  std::vector<Estimate> estimates;
-
-  QueryCode& code_for(const CodeLayout& wanted) {
-    if (!code || layout != wanted) {
-      code.emplace(wanted);
-      layout = wanted;
-    }
-    return *code;
-  }
-};
-
-class GraphWorker {
- public:
-  explicit GraphWorker(std::unique_ptr<ReadQueue> queue_) : queue(std::move(queue_)) {}
-
-  std::unique_ptr<ReadQueue> queue;
-  std::vector<GraphSearch::Walker> walkers = std::vector<GraphSearch::Walker>(kGroup);
-  std::vector<float> turned;
-  std::vector<GraphSearch::Flight> flights = std::vector<GraphSearch::Flight>(kGroups * kGroup);
-  AlignedBuffer buffers[kGroups];  // what each group reads
-};
-
 double walk_comparisons(double list_size) {
   return 86 * std::pow(list_size, 0.59);
-}
-
-/// Waits for all reads of a worker when it goes.
-class GraphSearch::Landing {
- public:
-  explicit Landing(GraphWorker& worker) : worker_(worker) {}
-  Landing(const Landing&) = delete;
-  Landing& operator=(const Landing&) = delete;
-  ~Landing() {
-    for (Flight& flight : worker_.flights) {
-      while (flight.reads.pending > 0) worker_.queue->reap(true);
-      flight.blocks.clear();
-    }
-  }
-
- private:
-  GraphWorker& worker_;
-};
-
-GraphWorkers::GraphWorkers(Storage& storage) : storage_(storage) {}
-GraphWorkers::~GraphWorkers() = default;
-
-std::unique_ptr<GraphWorker> GraphWorkers::take() {
-  {
-    std::lock_guard lock(mutex_);
-    if (!free_.empty()) {
-      auto out = std::move(free_.back());
-      free_.pop_back();
-      return out;
-    }
-  }
-  return std::make_unique<GraphWorker>(storage_.make_read_queue());
-}
-
-void GraphWorkers::give(std::unique_ptr<GraphWorker> worker) {
-  std::lock_guard lock(mutex_);
-  if (free_.size() < kKeptMax) free_.push_back(std::move(worker));
 }
 
 GraphSearch::GraphSearch(const SnapshotState& snapshot, const IndexShape& shape,
