@@ -40,7 +40,8 @@ def manifold(folder, rows, dimensions, intrinsic):
 def key_of(row):
     """The contender that a row belongs to, and the effort."""
     if row["engine"] == "similis":
-        return f"similis {row['scores']}", (row["target"], row["list"], row["doubt"])
+        codes = "" if row["tier"] == "large" else row["tier"] + " codes, "
+        return f"similis {codes}{row['scores']}", (row["target"], row["reach"], row["doubt"])
     if row["engine"] == "diskannpy":
         return f"DiskANN, {row['nodes_cached']} nodes cached", row["L"]
     return row["engine"], row["effort"]

@@ -79,6 +79,37 @@ std::string parts_text(const Json& object) {
   return out;
 }
 
+/// Which codes are in memory, and why no longer ones.
+std::vector<std::string> codes_text(const Json& codes) {
+  const Json tiers = codes.value("tiers", Json::array());
+  const std::int64_t available = count_of(codes, "bytes_available");
+  const std::string in_memory = text_of(codes, "tier");
+  const Json* longer = nullptr;  // the one before
+  for (const Json& tier : tiers) {
+    const std::int64_t bytes = count_of(tier, "bytes_in_memory");
+    if (in_memory.empty() && bytes <= available)
+      return {"being made, " + text_of(tier, "name") + ": up to " + bytes_text(bytes) +
+              " with the graph"};
+    if (!in_memory.empty() && text_of(tier, "name") == in_memory) {
+      std::vector<std::string> out{in_memory + ", " +
+                                   std::to_string(count_of(tier, "bytes_a_vector")) +
+                                   " bytes a vector: " + bytes_text(bytes) + " with the graph"};
+      if (longer != nullptr && count_of(*longer, "bytes_in_memory") > available)
+        out.push_back(text_of(*longer, "name") + " would take " +
+                      bytes_text(count_of(*longer, "bytes_in_memory")) + ", " +
+                      bytes_text(count_of(*longer, "bytes_in_memory") - available) +
+                      " more than index.memory_max leaves");
+      return out;
+    }
+    longer = &tier;
+  }
+  if (longer == nullptr) return {};
+  const std::int64_t needed = count_of(*longer, "bytes_in_memory");
+  return {"none: the " + text_of(*longer, "name") + " need " + bytes_text(needed) +
+              ", index.memory_max leaves " + bytes_text(available),
+          "every vector is compared; give it " + bytes_text(needed - available) + " more"};
+}
+
 std::string collection_block(const Json& collection, bool named, const Terminal& terminal) {
   std::string out;
   if (named) out += terminal.bold(text_of(collection, "name")) + "\n";
@@ -133,6 +164,13 @@ std::string collection_block(const Json& collection, bool named, const Terminal&
                 bytes_text(count_of(index, "bytes_on_disk")) + " on disk"},
                terminal),
         terminal);
+    std::string codes = "codes";
+    if (index.contains("codes") && index["codes"].is_object()) {
+      for (const std::string& text : codes_text(index["codes"])) {
+        out += line(codes, text, terminal);
+        codes.clear();
+      }
+    }
   }
   if (collection.contains("index_error") && collection["index_error"].is_object()) {
     const Json& error = collection["index_error"];

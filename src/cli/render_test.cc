@@ -197,6 +197,44 @@ TEST(RenderStatus, FitsWithHostileFoldersAndFailures) {
   }
 }
 
+TEST(RenderStatus, ExplainsTheCodesInMemoryInBytes) {
+  const auto said = [](const Json& tier, std::int64_t available) {
+    const Json codes{
+        {"tier", tier},
+        {"bytes_available", available},
+        {"tiers",
+         {{{"name", "large"}, {"bytes_a_vector", 536}, {"bytes_in_memory", 62000000}},
+          {{"name", "middle"}, {"bytes_a_vector", 440}, {"bytes_in_memory", 52300000}},
+          {{"name", "smallest"}, {"bytes_a_vector", 280}, {"bytes_in_memory", 36100000}}}}};
+    const Json collection{{"name", "pictures"},
+                          {"index", {{"kind", "graph"}, {"vectors", 100947}, {"codes", codes}}}};
+    const Terminal terminal = terminal_of(80, true);
+    const std::string text = render_status(Json{{"collections", {collection}}}, terminal);
+    expect_fits(text, terminal);
+    return text;
+  };
+  const std::string large = said("large", 100000000);
+  EXPECT_NE(large.find("codes     large, 536 bytes a vector: 62 MB with the graph\n"),
+            std::string::npos)
+      << large;
+  EXPECT_EQ(large.find("memory_max"), std::string::npos) << large;
+  const std::string middle = said("middle", 53000000);
+  EXPECT_NE(middle.find("codes     middle, 440 bytes a vector: 52 MB with the graph\n"
+                        "          large would take 62 MB, 9.0 MB more than index.memory_max "
+                        "leaves\n"),
+            std::string::npos)
+      << middle;
+  const std::string none = said(nullptr, 20000000);
+  EXPECT_NE(none.find("codes     none: the smallest need 36 MB, index.memory_max leaves 20 MB\n"
+                      "          every vector is compared; give it 16 MB more\n"),
+            std::string::npos)
+      << none;
+  const std::string made = said(nullptr, 55000000);
+  EXPECT_NE(made.find("codes     being made, middle: up to 52 MB with the graph\n"),
+            std::string::npos)
+      << made;
+}
+
 TEST(RenderStatus, SaysThatAnIndexCannotBeOpened) {
   for (const std::string& name : hostile_names()) {
     const Json collection{

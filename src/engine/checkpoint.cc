@@ -123,7 +123,7 @@ Status IndexImpl::checkpoint_locked(Seal seal, Compaction* compaction) {
                        segment->parts(),
                        {},
                        {}});
-      if (segment->graph_file()) works.back().derived.push_back(segment->graph_file()->record);
+      if (segment->stored_graph()) works.back().derived.push_back(segment->stored_graph()->record);
     }
     log.reset();
     covered = logs;

@@ -91,8 +91,8 @@ Result<bool> IndexImpl::compact_once(Inputs (IndexImpl::*choose)() const, const 
     std::vector<std::string> wrote;
     if (compaction.output && !compaction.output->parts()->empty())
       wrote.push_back(part_name(compaction.part_file));
-    if (compaction.output && compaction.output->graph_file())
-      wrote.push_back(derived_name(compaction.output->graph_file()->record.file));
+    if (compaction.output && compaction.output->stored_graph())
+      wrote.push_back(derived_name(compaction.output->stored_graph()->record.file));
     compaction.output.reset();
     for (const std::string& name : wrote) {
       if (auto removed = storage.remove(directory / name); !removed.ok())
@@ -101,6 +101,7 @@ Result<bool> IndexImpl::compact_once(Inputs (IndexImpl::*choose)() const, const 
     }
   }
   TRY(std::move(status));
+  fit_graphs();
   return true;
 }
 
@@ -177,7 +178,7 @@ Status IndexImpl::build(Compaction& compaction, const SnapshotState& snapshot,
                          background_threads(), call);
   if (made.ok()) {
     output.set_graph(std::move(made->graph));
-    output.set_graph_file(made->file);
+    output.set_stored_graph(made->stored);
     return {};
   }
   if (made.error().code == ErrorCode::cancelled ||
@@ -208,7 +209,8 @@ void IndexImpl::install(Compaction& compaction) {
     }
     for (const auto& part : *input.parts())
       obsolete_files.push_back(part_name(part->record().file));
-    if (input.graph_file()) obsolete_files.push_back(derived_name(input.graph_file()->record.file));
+    if (input.stored_graph())
+      obsolete_files.push_back(derived_name(input.stored_graph()->record.file));
   }
   std::vector<std::shared_ptr<Segment>> kept;
   for (const auto& segment : segments) {

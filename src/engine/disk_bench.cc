@@ -1,15 +1,18 @@
-// The index with its graph: building it, and searches with the vectors on disk and in memory.
-//   similis_disk_bench FOLDER WORK [build] [hard] [json]
+// The index with its graph: building it, and searches with the vectors on disk, under the memory
+// limits that make it keep each length of codes, and in memory.
+//   similis_disk_bench FOLDER WORK [build] [hard] [json] [TIER ...]
 // FOLDER holds base.npy, query.npy and truth.npy (f32, f32, int64); the index in WORK is made once.
 // build: that only; hard: settings for data whose near ones are hard to find; json: lines, vectors
-// on disk only.
+// on disk only. Each tier is searched in a process of its own, whose memory nothing else has grown.
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <initializer_list>
 #include <iostream>
 #include <string>
@@ -74,35 +77,30 @@ void build(const std::filesystem::path& work, const Table<float>& base) {
               bench_seconds() - begin);
 }
 
-/// Those between which the figures at a recall are interpolated.
-std::vector<SearchOptions> settings(bool on_disk) {
+/// Those between which the figures at a recall are interpolated: from few reads to many, as the
+/// buffers for them stay.
+std::vector<SearchOptions> settings(bool on_disk, bool all) {
   std::vector<SearchOptions> out;
   const auto add = [&](ScoreMode scores, std::initializer_list<float> recalls,
-                       std::initializer_list<float> doubts,
-                       std::initializer_list<std::size_t> lists) {
+                       std::initializer_list<float> doubts, std::initializer_list<float> reaches) {
     for (const float recall : recalls) {
       out.emplace_back().scores = scores;
       out.back().recall = recall;
     }
     for (const float doubt : doubts) {
-      for (const std::size_t list : lists) {
+      for (const float reach : reaches) {
         out.emplace_back().scores = scores;
-        out.back().list_size = list;
+        out.back().reach = reach;
         out.back().doubt = doubt;
       }
     }
   };
   const auto exact = ScoreMode::exact, bounded = ScoreMode::bounded;
-  if (hard) {
-    const auto lists = {20UL, 40UL, 60UL, 100UL, 150UL, 250UL, 400UL, 600UL};
-    add(exact, {0.9F, 0.95F, 0.99F, 0.999F}, {0, 1.6F, 3}, lists);
-    if (on_disk) add(bounded, {0.95F, 0.99F, 0.999F}, {0.5F, 0.7F, 1, 1.6F, 2.2F, 3}, lists);
-  } else {
-    add(exact, {0.9F, 0.95F, 0.99F, 0.999F}, {0}, {20, 30, 40, 50, 60, 80, 100, 150, 250});
-    if (on_disk)
-      add(bounded, {0.95F, 0.99F, 0.999F}, {0.5F, 0.7F, 0.85F, 1, 1.6F, 2.2F, 3},
-          {30, 40, 60, 100, 150, 250});
-  }
+  const auto reaches = hard ? std::initializer_list<float>{0.02F, 0.05F, 0.1F, 0.2F, 0.3F, 0.5F}
+                            : std::initializer_list<float>{0.05F, 0.065F, 0.08F, 0.1F, 0.13F, 0.2F};
+  if (on_disk) add(bounded, {0.95F, 0.99F, 0.999F}, {0.5F, 0.7F, 0.85F, 1, 1.6F, 2.2F, 3}, reaches);
+  add(exact, {0.9F, 0.95F, 0.99F, 0.999F}, {}, {});
+  if (all) add(exact, {}, {0.7F, 1, 1.6F, 3}, reaches);
   return out;
 }
 
@@ -126,8 +124,8 @@ double recall_of(const std::vector<std::vector<Hit>>& hits, const Table<std::int
 }
 
 /// The first thousand queries after opening, one at a time, with a search's own settings.
-void search_cold(const Index& index, const std::filesystem::path& work, const Table<float>& queries,
-                 const Table<std::int64_t>& truth, double opening) {
+void search_cold(const Index& index, const std::filesystem::path& work, const std::string& tier,
+                 const Table<float>& queries, const Table<std::int64_t>& truth, double opening) {
   const SearchOptions options;
   std::vector<double> times;
   std::vector<std::vector<Hit>> hits;
@@ -138,16 +136,56 @@ void search_cold(const Index& index, const std::filesystem::path& work, const Ta
     hits.push_back(std::move(answer.hits.front()));
   }
   std::sort(times.begin(), times.end());
-  std::printf(json ? "{\"engine\": \"similis\", \"open_s\": %.3f, \"disk_mb\": %.1f, "
-                     "\"cold_p50_us\": %.0f, \"cold_p99_us\": %.0f, \"cold_recall\": %.4f}\n"
-                   : "opened in %.3f s; %.1f MB on disk; the first queries, one at a time: p50 "
-                     "%.0f us, p99 %.0f us, recall %.4f\n",
-              opening, size_on_disk(work) / 1e6, times[times.size() / 2],
-              times[times.size() * 99 / 100], recall_of(hits, truth, options.k));
+  std::printf(
+      json ? "{\"engine\": \"similis\", \"tier\": \"%s\", \"open_s\": %.3f, \"disk_mb\": %.1f, "
+             "\"cold_p50_us\": %.0f, \"cold_p99_us\": %.0f, \"cold_recall\": %.4f}\n"
+           : "%s codes: opened in %.3f s; %.1f MB on disk; the first queries, one at a time: p50 "
+             "%.0f us, p99 %.0f us, recall %.4f\n",
+      tier.c_str(), opening, size_on_disk(work) / 1e6, times[times.size() / 2],
+      times[times.size() * 99 / 100], recall_of(hits, truth, options.k));
+}
+
+/// Runs it in a process of its own; what it returns is read from a pipe, empty when it failed.
+std::string apart(const std::function<std::string()>& what) {
+  std::fflush(stdout);
+  int ends[2];
+  if (::pipe(ends) != 0) std::exit(1);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::close(ends[0]);
+    const std::string said = what();
+    std::fflush(stdout);
+    const bool written =
+        ::write(ends[1], said.data(), said.size()) == static_cast<ssize_t>(said.size());
+    ::_exit(written ? 0 : 1);
+  }
+  ::close(ends[1]);
+  std::string out;
+  char piece[256];
+  for (ssize_t n = 0; (n = ::read(ends[0], piece, sizeof piece)) > 0;)
+    out.append(piece, static_cast<std::size_t>(n));
+  ::close(ends[0]);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (status != 0) std::exit(1);
+  return out;
+}
+
+/// The limit under which the index keeps codes of this tier, and no vectors; 0: there is none.
+std::uint64_t limit_for(const std::filesystem::path& work, const std::string& tier) {
+  constexpr std::uint64_t kEnough = std::uint64_t{1} << 40;
+  IndexOptions options;
+  options.memory = make_memory_budget(kEnough);
+  const auto index = must(Index::open(work, options));
+  const IndexStatistics s = index->statistics();
+  for (const CodeTierBytes& one : s.code_tiers)
+    if (one.name == tier)
+      return kEnough - s.graph_bytes_available + one.bytes_in_memory + (64 << 10);
+  return 0;
 }
 
 void search(const std::filesystem::path& work, const Table<float>& queries,
-            const Table<std::int64_t>& truth, std::uint64_t memory, const char* name) {
+            const Table<std::int64_t>& truth, std::uint64_t memory, const std::string& tier) {
   IndexOptions options;
   if (memory != 0) options.memory = make_memory_budget(memory);
   forget(work);
@@ -155,7 +193,7 @@ void search(const std::filesystem::path& work, const Table<float>& queries,
   double begin = bench_seconds();
   const auto index = must(Index::open(work, options));
   const double opening = bench_seconds() - begin;
-  if (memory != 0) search_cold(*index, work, queries, truth, opening);
+  if (memory != 0) search_cold(*index, work, tier, queries, truth, opening);
   // Vectors are loaded behind the opening.
   if (memory == 0) {
     while (index->statistics().vector_bytes_on_disk_only > 0)
@@ -163,14 +201,20 @@ void search(const std::filesystem::path& work, const Table<float>& queries,
   }
   const IndexStatistics before = index->statistics();
   std::printf(
-      "%s: opened in %.2f s; %.1f MB in memory, %.1f of them graph and codes, vectors %.1f\n", name,
-      opening, static_cast<double>(before.bytes_in_memory) / 1e6,
+      "%s codes, vectors %s: opened in %.2f s; %.1f MB in memory, %.1f of them graph and codes, "
+      "vectors %.1f; resident %.1f MB\n",
+      before.code_tier.c_str(), memory == 0 ? "in memory" : "on disk", opening,
+      static_cast<double>(before.bytes_in_memory) / 1e6,
       static_cast<double>(before.graph_bytes_in_memory) / 1e6,
-      static_cast<double>(before.vector_bytes_in_memory) / 1e6);
+      static_cast<double>(before.vector_bytes_in_memory) / 1e6, resident_mb() - resident_before);
+  if (memory != 0 && before.code_tier != tier) {
+    std::cerr << "a limit for " << tier << " codes gave " << before.code_tier << '\n';
+    std::exit(1);
+  }
   if (!json)
-    std::printf("%10s %8s %9s %8s %9s %9s\n", "list", "recall", "per s", "reads", "p50 us",
-                "p99 us");
-  for (const SearchOptions& setting : settings(memory != 0)) {
+    std::printf("%10s %8s %9s %8s %9s %9s %8s\n", "reach", "recall", "per s", "reads", "p50 us",
+                "p99 us", "RSS MB");
+  for (const SearchOptions& setting : settings(memory != 0, tier == "large")) {
     std::vector<double> rates, alone;
     SearchAnswer answer;
     for (int round = 0; round < 5; ++round) {
@@ -188,7 +232,7 @@ void search(const std::filesystem::path& work, const Table<float>& queries,
     // ~ bounded, with its doubt; @ as calibrated.
     const auto short_of = [](float value) { return std::to_string(value).substr(0, 5); };
     const std::string target = short_of(setting.recall);
-    std::string what = setting.list_size != 0 ? std::to_string(setting.list_size) : "@" + target;
+    std::string what = setting.reach != 0 ? short_of(setting.reach) : "@" + target;
     if (setting.doubt != 0) what = short_of(setting.doubt).substr(0, 4) + " " + what;
     if (setting.scores == ScoreMode::bounded) what = "~" + what;
     const double recall = recall_of(answer.hits, truth, setting.k);
@@ -197,37 +241,42 @@ void search(const std::filesystem::path& work, const Table<float>& queries,
     const double bytes = static_cast<double>(answer.bytes_read) / static_cast<double>(queries.rows);
     const double p50 = alone[alone.size() / 2], p99 = alone[alone.size() * 99 / 100];
     if (!json) {
-      std::printf("%10s %8.4f %9.0f %8.2f %9.0f %9.0f\n", what.c_str(), recall, rate, reads, p50,
-                  p99);
+      std::printf("%10s %8.4f %9.0f %8.2f %9.0f %9.0f %8.1f\n", what.c_str(), recall, rate, reads,
+                  p50, p99, resident_mb() - resident_before);
       continue;
     }
     std::printf(
-        "{\"engine\": \"similis\", \"scores\": \"%s\", \"target\": %s, \"list\": %zu, "
-        "\"doubt\": %.2f, "
+        "{\"engine\": \"similis\", \"tier\": \"%s\", \"scores\": \"%s\", \"target\": %s, "
+        "\"reach\": %.3f, \"doubt\": %.2f, "
         "\"recall10\": %.4f, \"qps\": %.0f, \"reads\": %.2f, \"bytes\": %.0f, \"p50_us\": %.0f, "
-        "\"p99_us\": %.0f, \"rss_mb\": %.0f}\n",
-        setting.scores == ScoreMode::bounded ? "bounded" : "exact", target.c_str(),
-        setting.list_size, static_cast<double>(setting.doubt), recall, rate, reads, bytes, p50, p99,
-        resident_mb() - resident_before);
+        "\"p99_us\": %.0f, \"rss_mb\": %.1f}\n",
+        tier.c_str(), setting.scores == ScoreMode::bounded ? "bounded" : "exact", target.c_str(),
+        static_cast<double>(setting.reach), static_cast<double>(setting.doubt), recall, rate, reads,
+        bytes, p50, p99, resident_mb() - resident_before);
   }
 }
 
-void run(const std::string& folder, const std::string& work, bool build_only) {
+void run(const std::string& folder, const std::string& work, bool build_only,
+         std::vector<std::string> tiers) {
   if (!std::filesystem::exists(work + "/MANIFEST")) {
-    const auto base = read_npy<float>(folder + "/base.npy");
-    build(work, base);
+    apart([&] {
+      build(work, read_npy<float>(folder + "/base.npy"));
+      return std::string();
+    });
   }
   if (build_only) return;
   const auto queries = read_npy<float>(folder + "/query.npy");
   const auto truth = read_npy<std::int64_t>(folder + "/truth.npy");
-  std::uint64_t tables = 0;
-  {
-    const auto index = must(Index::open(work, {}));
-    const IndexStatistics s = index->statistics();
-    tables = s.bytes_in_memory - s.vector_bytes_in_memory + s.read_buffer_bytes + (2 << 20);
+  const bool chosen = !tiers.empty();
+  if (!chosen) tiers = {"large", "middle", "small", "smallest"};
+  for (const std::string& tier : tiers) {
+    const std::string limit = apart([&] { return std::to_string(limit_for(work, tier)); });
+    apart([&] {
+      search(work, queries, truth, std::stoull(limit), tier);
+      return std::string();
+    });
   }
-  search(work, queries, truth, tables, "vectors on disk");
-  if (!json) search(work, queries, truth, 0, "vectors in memory");
+  if (!json && !chosen) search(work, queries, truth, 0, "large");
 }
 
 }  // namespace
@@ -235,18 +284,25 @@ void run(const std::string& folder, const std::string& work, bool build_only) {
 
 int main(int argc, char** argv) {
   namespace engine = similis::engine;
-  bool build_only = false;
-  for (int i = 3; i < argc; ++i) {
-    const std::string word = argv[i];
-    engine::json |= word == "json";
-    engine::hard |= word == "hard";
-    build_only |= word == "build";
-  }
   if (argc < 3) {
-    std::cerr << "similis_disk_bench FOLDER WORK [build] [hard] [json]\n";
+    std::cerr << "similis_disk_bench FOLDER WORK [build] [hard] [json] [TIER ...]\n";
     return 2;
   }
+  bool build_only = false;
+  std::vector<std::string> tiers;
+  for (int i = 3; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "json") {
+      engine::json = true;
+    } else if (word == "hard") {
+      engine::hard = true;
+    } else if (word == "build") {
+      build_only = true;
+    } else {
+      tiers.push_back(word);
+    }
+  }
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // into a file too, line by line
-  engine::run(argv[1], argv[2], build_only);
+  engine::run(argv[1], argv[2], build_only, std::move(tiers));
   return 0;
 }

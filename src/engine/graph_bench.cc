@@ -1,6 +1,6 @@
 // Codes and graph in memory, without a disk: what a walk finds, and what it takes.
-// similis_graph_bench FOLDER [DEGREE LIST FINE_WORDS LEAD]: base.npy, query.npy and truth.npy (f32,
-// f32, int64).
+// similis_graph_bench FOLDER [DEGREE LIST THIRD_WORDS LEAD]: base.npy, query.npy and truth.npy
+// (f32, f32, int64).
 
 #include <algorithm>
 #include <cstdio>
@@ -21,7 +21,7 @@ namespace similis::engine {
 namespace {
 
 int run(const std::string& folder, const GraphOptions& graph_options, std::uint32_t lead,
-        std::uint32_t fine_words) {
+        std::uint32_t third_words) {
   const auto base = read_npy<float>(folder + "/base.npy");
   const auto queries = read_npy<float>(folder + "/query.npy");
   const auto truth = read_npy<std::int64_t>(folder + "/truth.npy");
@@ -37,7 +37,9 @@ int run(const std::string& folder, const GraphOptions& graph_options, std::uint3
   std::printf("frame: %.1f s, leading %u hold %.3f of the variance\n", bench_seconds() - begin,
               lead, static_cast<double>(frame.lead_share()));
 
-  const CodeLayout layout{lead, dimensions - lead, fine_words};
+  CodeLayout layout{lead, dimensions - lead};
+  layout.second_words = static_cast<std::uint32_t>(layout.tail_words());
+  layout.third_words = third_words;
   CodeTable codes(layout, static_cast<std::uint32_t>(base.rows));
   std::vector<std::uint32_t> all(base.rows);
   std::iota(all.begin(), all.end(), 0U);
@@ -104,7 +106,7 @@ int run(const std::string& folder, const GraphOptions& graph_options, std::uint3
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::cerr << "similis_graph_bench FOLDER [DEGREE LIST FINE_WORDS LEAD]\n";
+    std::cerr << "similis_graph_bench FOLDER [DEGREE LIST THIRD_WORDS LEAD]\n";
     return 2;
   }
   const auto number = [&](int i, std::uint32_t otherwise) {

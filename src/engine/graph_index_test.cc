@@ -189,7 +189,7 @@ TEST_F(GraphIndexTest, CopiesAreReadOnce) {
 TEST_F(GraphIndexTest, BoundedModeSaysWhatItEstimates) {
   options_.segment_rows = 4000;
   options_.threads = 1;
-  options_.memory = make_memory_budget(7 << 20);  // no room for the vectors
+  options_.memory = make_memory_budget(6 << 20);  // no room for the vectors
   auto index = make();
   fill(*index, 4000);
   ASSERT_TRUE(index->build_graphs({}).ok());
@@ -231,34 +231,6 @@ TEST_F(GraphIndexTest, QueriesWithoutDirectionGoWithOthers) {
   ASSERT_TRUE(both.ok() && first.ok());
   EXPECT_EQ(both->hits[0], first->hits[0]);
   for (std::size_t i = 0; i < 10; ++i) EXPECT_EQ(both->hits[1][i], (Hit{i + 1, 0}));
-}
-
-// Others' vectors give way to a graph; it is not dropped, and made anew, for them.
-TEST_F(GraphIndexTest, OpensBesideAnIndexThatFillsTheMemory) {
-  options_.memory = make_memory_budget(24 << 20);
-  {
-    auto index = make();
-    fill(*index, 4000);
-    ASSERT_TRUE(index->build_graphs({}).ok());
-    ASSERT_TRUE(index->close().ok());
-  }
-  IndexOptions other_options = options_;
-  other_options.graph_rows_min = UINT32_MAX;
-  other_options.segment_rows = 60000;
-  auto other = Index::create(folder_.path() / "other", {.dimensions = kDimensions}, other_options);
-  ASSERT_TRUE(other.ok());
-  std::vector<std::vector<float>> vectors;
-  std::vector<Row> rows;
-  for (std::uint64_t i = 0; i < 60000; ++i) {
-    if (i < 100) vectors.push_back(random_vector(random_, kDimensions));
-    rows.push_back({i + 1, vectors[i % 100], {}});
-  }
-  ASSERT_TRUE((*other)->upsert(rows, {}).ok());
-  ASSERT_TRUE((*other)->checkpoint().ok());
-  ASSERT_GT((*other)->statistics().vector_bytes_in_memory, 0U);
-  const auto index = reopen();
-  ASSERT_NE(index, nullptr);
-  EXPECT_EQ(index->statistics().graph_rows, 4000U);
 }
 
 // Only zeros, or nothing alive: there is a graph of nothing, and it is not made again and again.

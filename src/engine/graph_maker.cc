@@ -79,8 +79,9 @@ class GraphMaker {
     return finished(std::move(out), std::move(built));
   }
 
-  Result<std::shared_ptr<const SegmentGraph>> extend(const SegmentGraph& from) {
-    auto out = begin(from.frame, from.codes.layout());
+  Result<std::shared_ptr<const SegmentGraph>> extend(const SegmentGraph& from,
+                                                     const CodeLayout& layout) {
+    auto out = begin(from.frame, layout);
     const bool grows = first_ > 0;
     out->learnt_rows =
         grows ? from.learnt_rows : std::max<std::uint32_t>(1, index_.options.graph_rows_min);
@@ -223,7 +224,7 @@ class GraphMaker {
     std::unordered_map<std::uint32_t, std::uint32_t> moved;  // a copy's original, to one before it
     std::vector<std::byte> bytes, others;
     for (std::uint32_t row = 0; row < first_; ++row) {
-      if (row != from.entry && from.graph.neighbours(row).empty()) continue;
+      if (row != from.entry && from.graph.degree(row) == 0) continue;
       const auto [begin, end] = fresh.equal_range(key_of(out.codes.record(row)));
       for (auto at = begin; at != end; ++at) {
         if (!std::ranges::equal(record(out.codes, row), record(out.codes, at->second))) continue;
@@ -307,9 +308,15 @@ Result<std::shared_ptr<const SegmentGraph>> make_segment_graph(IndexImpl& index,
 
 Result<std::shared_ptr<const SegmentGraph>> extend_segment_graph(IndexImpl& index,
                                                                  const RowSource& rows,
-                                                                 const SegmentGraph& graph,
-                                                                 bool same_segment) {
-  return GraphMaker(index, rows, same_segment ? graph.rows() : 0).extend(graph);
+                                                                 const SegmentGraph& graph) {
+  return GraphMaker(index, rows, graph.rows()).extend(graph, graph.codes.layout());
+}
+
+Result<std::shared_ptr<const SegmentGraph>> begin_segment_graph(IndexImpl& index,
+                                                                const RowSource& rows,
+                                                                const SegmentGraph& elder,
+                                                                const CodeLayout& layout) {
+  return GraphMaker(index, rows, 0).extend(elder, layout);
 }
 
 }  // namespace similis::engine

@@ -18,12 +18,16 @@ Result<std::shared_ptr<const SegmentGraph>> make_segment_graph(IndexImpl& index,
                                                                const CodeLayout& layout,
                                                                float norm_bound);
 
-/// Makes a graph that holds the rows behind those of `graph`, too, in its frame and with its
-/// calibration. `same_segment`: its rows are the first of these; else they are another segment's,
-/// and all of these are new.
+/// Makes a graph that holds the rows behind those of `graph`, too, which are the first of these: in
+/// its frame, with its layout and its calibration.
 Result<std::shared_ptr<const SegmentGraph>> extend_segment_graph(IndexImpl& index,
                                                                  const RowSource& rows,
-                                                                 const SegmentGraph& graph,
-                                                                 bool same_segment);
+                                                                 const SegmentGraph& graph);
+
+/// Makes the graph of these rows in the frame and with the calibration of another one.
+Result<std::shared_ptr<const SegmentGraph>> begin_segment_graph(IndexImpl& index,
+                                                                const RowSource& rows,
+                                                                const SegmentGraph& elder,
+                                                                const CodeLayout& layout);
 
 }  // namespace similis::engine

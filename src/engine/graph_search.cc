@@ -2,22 +2,24 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <limits>
 
 #include "engine/graph/lift.h"
+#include "engine/graph_worker.h"
 #include "engine/simd/kernels.h"
 
 namespace similis::engine {
 namespace {
 
-// Queries of one thread that walk in turn: while records that one is to compare are on their way
-// from memory, the others compare theirs. Other groups wait for their reads meanwhile.
-constexpr std::size_t kGroup = 8;
-constexpr std::size_t kGroups = 4;
 // So many rows ahead the rest of their records is fetched.
 constexpr std::size_t kAhead = 6;
-constexpr std::size_t kBufferKeptMax = 128 << 10;
+// Of a group's reads: more than most take, as pages that nobody touched cost nothing.
+constexpr std::size_t kBufferMin = 512 << 10, kBufferKeptMax = 1 << 20;
+// What a margin is multiplied by where codes lack bits: of signs alone, errors of rows near by lie
+// wider than their own spread; those of the leading coordinates, which rows near by share, less so.
+constexpr float kSignsDoubt = 1.18F, kNoLowBitsDoubt = 0.9F;
 
 /// How many times its error an estimate is doubted, as measured on image features. Errors lie like
 /// normal ones, nearly; a row of the k best is lost when its own and those at the border conspire.
@@ -44,104 +46,6 @@ constexpr double kListPerRank = 10, kListMin = 400;
 constexpr double kComparisonsOfList = 86, kComparisonsGrowth = 0.59;
 
 }  // namespace
-
-/// One query between its walk and its scores.
-struct GraphSearch::Flight {
-  struct Chosen {
-    std::uint32_t source = 0;
-    std::uint32_t node = 0;
-    std::uint32_t row = 0;
-    float estimate = 0;                 // where it is neither in memory nor read
-    const std::byte* vector = nullptr;  // in memory already
-    const Part* part = nullptr;         // else read from here
-    std::uint32_t row_in_part = 0;
-    Part::Place place = {};
-    std::size_t request = 0;
-  };
-  std::size_t query = 0;
-  std::vector<Chosen> chosen;
-  std::vector<std::shared_ptr<VectorBlock>> blocks;          // keep `vector`s in memory
-  std::vector<std::shared_ptr<const PartList>> newer_parts;  // than the search began with
-  ReadGroup reads;
-  AlignedBuffer buffer;
-
-  const Part* find_part(const GraphSource& source, std::uint32_t row) {
-    const auto in = [&](const PartList& parts) -> const Part* {
-      for (const auto& part : parts)
-        if (part->holds(row)) return part.get();
-      return nullptr;
-    };
-    if (const Part* part = in(*source.parts)) return part;
-    // Its vector was in memory alone when the search began, and has been written since.
-    newer_parts.push_back(source.view->segment->parts());
-    return in(*newer_parts.back());
-  }
-};
-
-/// What one query of a group needs to walk.
-struct GraphSearch::Walker {
-  Walk<Edges> walk;
-  std::optional<QueryCode> code;
-  CodeLayout layout;
-  std::vector<Estimate> estimates;
-  float scale = 1;  // of a cosine, to the metric's score
-
-  QueryCode& code_for(const CodeLayout& wanted) {
-    if (!code || layout != wanted) {
-      code.emplace(wanted);
-      layout = wanted;
-    }
-    return *code;
-  }
-};
-
-class GraphWorker {
- public:
-  explicit GraphWorker(std::unique_ptr<ReadQueue> queue_) : queue(std::move(queue_)) {}
-
-  std::unique_ptr<ReadQueue> queue;
-  std::vector<GraphSearch::Walker> walkers = std::vector<GraphSearch::Walker>(kGroup);
-  std::vector<float> lifted, turned;
-  std::vector<GraphSearch::Flight> flights = std::vector<GraphSearch::Flight>(kGroups * kGroup);
-};
-
-/// Waits for all reads of a worker when it goes.
-class GraphSearch::Landing {
- public:
-  explicit Landing(GraphWorker& worker) : worker_(worker) {}
-  Landing(const Landing&) = delete;
-  Landing& operator=(const Landing&) = delete;
-  ~Landing() {
-    for (Flight& flight : worker_.flights) {
-      while (flight.reads.pending > 0) worker_.queue->reap(true);
-      flight.blocks.clear();
-      flight.newer_parts.clear();
-    }
-  }
-
- private:
-  GraphWorker& worker_;
-};
-
-GraphWorkers::GraphWorkers(Storage& storage) : storage_(storage) {}
-GraphWorkers::~GraphWorkers() = default;
-
-std::unique_ptr<GraphWorker> GraphWorkers::take() {
-  {
-    std::lock_guard lock(mutex_);
-    if (!free_.empty()) {
-      auto out = std::move(free_.back());
-      free_.pop_back();
-      return out;
-    }
-  }
-  return std::make_unique<GraphWorker>(storage_.make_read_queue());
-}
-
-void GraphWorkers::give(std::unique_ptr<GraphWorker> worker) {
-  std::lock_guard lock(mutex_);
-  if (free_.size() < kKeptMax) free_.push_back(std::move(worker));
-}
 
 GraphSearch::GraphSearch(const SnapshotState& snapshot, const IndexShape& shape,
                          const SearchOptions& options, std::vector<GraphSource> sources,
@@ -217,6 +121,9 @@ Status GraphSearch::work(GraphWorker& worker) {
       while (flight.reads.pending > 0) worker.queue->reap(true);
       TRY(finish(flight));
     }
+    // What a search of many hits took is not kept.
+    AlignedBuffer& buffer = worker.buffers[finished % kGroups];
+    if (buffer.size() > kBufferKeptMax) buffer = {};
     ++finished;
     return {};
   };
@@ -228,7 +135,7 @@ Status GraphSearch::work(GraphWorker& worker) {
     std::span<Flight>& group = groups[begun % kGroups];
     group = std::span(worker.flights)
                 .subspan(begun % kGroups * kGroup, std::min(group_, queries_.size() - first));
-    TRY(begin(worker, group, first));
+    TRY(begin(worker, group, worker.buffers[begun % kGroups], first));
     ++begun;
     worker.queue->reap(false);
     while (finished < begun && is_read(groups[finished % kGroups])) TRY(finish_oldest());
@@ -243,21 +150,50 @@ bool GraphSearch::is_read(std::span<const Flight> flights) {
 }
 
 /// The queries from `first` on, as many as there are flights.
-Status GraphSearch::begin(GraphWorker& worker, std::span<Flight> flights, std::size_t first) {
+Status GraphSearch::begin(GraphWorker& worker, std::span<Flight> flights, AlignedBuffer& buffer,
+                          std::size_t first) {
   const std::span<Walker> walkers = std::span(worker.walkers).first(flights.size());
   for (Walker& walker : walkers) walker.estimates.clear();
+  const float* queries[kGroup];
+  for (std::size_t i = 0; i < flights.size(); ++i) {
+    flights[i].query = first + i;
+    queries[i] = flights[i].vector = prepared(flights[i]);
+  }
   for (std::uint32_t source = 0; source < sources_.size(); ++source)
-    gather(worker, walkers, first, source);
-  std::array<ReadGroup*, kGroup> reads{};
-  std::size_t count = 0;
+    gather(worker, walkers, std::span(queries).first(flights.size()), source);
+  std::size_t bytes[kGroup], total = 0;
   for (std::size_t i = 0; i < flights.size(); ++i) {
     choose(walkers[i].estimates);
-    flights[i].query = first + i;
-    TRY(fetch(flights[i], walkers[i].estimates));
-    if (!flights[i].reads.requests.empty()) reads[count++] = &flights[i].reads;
+    ASSIGN_OR_RETURN(bytes[i], find_vectors(flights[i], walkers[i].estimates));
+    total += bytes[i];
+  }
+  if (total > buffer.size()) buffer.ensure(std::bit_ceil(std::max(total, kBufferMin)));
+  std::array<ReadGroup*, kGroup> reads{};
+  std::size_t count = 0;
+  std::byte* at = buffer.data();
+  for (std::size_t i = 0; i < flights.size(); at += bytes[i++]) {
+    if (flights[i].reads.requests.empty()) continue;
+    place_reads(flights[i], at);
+    reads[count++] = &flights[i].reads;
   }
   worker.queue->submit(std::span(reads).first(count));
   return {};
+}
+
+float GraphSearch::doubt_of(const CodeLayout& layout) const {
+  if (options_.doubt != 0) return options_.doubt;
+  const auto words = static_cast<float>(layout.tail_words());
+  const float signs = words == 0 ? 0 : 1 - static_cast<float>(layout.second_words) / words;
+  return doubt_for(options_) * (1 + (kSignsDoubt - 1) * signs) *
+         (layout.low_bits ? 1 : kNoLowBitsDoubt);
+}
+
+const float* GraphSearch::prepared(Flight& flight) const {
+  const float* const given = queries_[flight.query];
+  if (shape_.metric != Metric::cosine) return given;
+  flight.unit.resize(shape_.dimensions);
+  normalise({given, shape_.dimensions}, flight.unit);
+  return flight.unit.data();
 }
 
 /// How one graph is searched, whatever the query.
@@ -319,10 +255,9 @@ GraphSearch::Plan GraphSearch::plan(std::uint32_t source_number) const {
 }
 
 // The queries in the graph's frame.
-void GraphSearch::turn(GraphWorker& worker, std::span<Walker> walkers, std::size_t first,
-                       const SegmentGraph& graph) const {
+void GraphSearch::turn(GraphWorker& worker, std::span<Walker> walkers,
+                       std::span<const float* const> queries, const SegmentGraph& graph) const {
   const std::size_t dimensions = lifted_dimensions(shape_.metric, shape_.dimensions);
-  auto queries = queries_.subspan(first, walkers.size());
   std::vector<const float*> lifted;
   if (dimensions != shape_.dimensions) {
     worker.lifted.resize(walkers.size() * dimensions);
@@ -343,12 +278,12 @@ void GraphSearch::turn(GraphWorker& worker, std::span<Walker> walkers, std::size
 }
 
 // Walks one graph, or scans the codes of what passes the filter when that is less work.
-void GraphSearch::gather(GraphWorker& worker, std::span<Walker> walkers, std::size_t first,
-                         std::uint32_t source_number) {
+void GraphSearch::gather(GraphWorker& worker, std::span<Walker> walkers,
+                         std::span<const float* const> queries, std::uint32_t source_number) {
   const GraphSource& source = sources_[source_number];
   const SegmentGraph& graph = *source.view->graph;
   if (graph.entry == Graph::kNone || (options_.filter && source.matches == 0)) return;
-  turn(worker, walkers, first, graph);
+  turn(worker, walkers, queries, graph);
   const Plan plan = this->plan(source_number);
   const bool walks = !plan.scanning_is_less();
   if (walks) {
@@ -376,7 +311,7 @@ void GraphSearch::collect(Walker& walker, Plan plan, bool walked) const {
   const float factor = squared ? 2.0F : walker.scale;
   const float offset =
       squared ? -code.squared_length() : walker.scale * (1.0F - code.squared_length() / 2);
-  const float doubt = options_.doubt != 0 ? options_.doubt : doubt_for(options_);
+  const float doubt = doubt_of(graph.codes.layout());
   // Rows of equal bytes are one candidate: one is read for all.
   const auto consider = [&](std::uint32_t node) {
     const auto row = wanted_of(source, node);
@@ -464,8 +399,8 @@ void GraphSearch::choose(std::vector<Estimate>& estimates) const {
   for (Estimate& e : estimates) e.certain = e.score - e.margin > ceiling;
 }
 
-// Finds each row's vector in memory, or where it is to be read from.
-Status GraphSearch::fetch(Flight& flight, std::span<const Estimate> chosen) {
+// In memory, or where it is to be read from.
+Result<std::size_t> GraphSearch::find_vectors(Flight& flight, std::span<const Estimate> chosen) {
   flight.chosen.clear();
   flight.blocks.clear();
   flight.newer_parts.clear();
@@ -494,27 +429,27 @@ Status GraphSearch::fetch(Flight& flight, std::span<const Estimate> chosen) {
       one.place = one.part->place(one.row_in_part);
       one.request = flight.reads.requests.size();
       flight.reads.requests.push_back({&one.part->file(), one.place.offset, {}, {}});
-      bytes += round_up(one.place.bytes, kBlockBytes);
+      bytes += one.place.bytes;
     }
     flight.chosen.push_back(one);
   }
-  if (flight.reads.requests.empty()) return {};
-  flight.buffer.ensure(bytes);
-  std::byte* at = flight.buffer.data();
+  return bytes;
+}
+
+void GraphSearch::place_reads(Flight& flight, std::byte* at) {
   for (const Flight::Chosen& one : flight.chosen) {
     if (one.part == nullptr) continue;
     flight.reads.requests[one.request].out = {at, one.place.bytes};
-    at += round_up(one.place.bytes, kBlockBytes);
+    at += one.place.bytes;  // a multiple of the file's alignment
     counters_->bytes.fetch_add(one.place.bytes, std::memory_order_relaxed);
   }
   counters_->requests.fetch_add(flight.reads.requests.size(), std::memory_order_relaxed);
-  return {};
 }
 
 Status GraphSearch::finish(Flight& flight) {
   const auto& kernels = simd::kernels();
   const auto pairs = shape_.metric == Metric::l2 ? kernels.l2 : kernels.dot;
-  const float* query = queries_[flight.query];
+  const float* query = flight.vector;
   TopK& top = (*tops_)[flight.query];
   for (const Flight::Chosen& one : flight.chosen) {
     const GraphSource& source = sources_[one.source];
@@ -543,8 +478,6 @@ Status GraphSearch::finish(Flight& flight) {
   }
   if (shape_.metric == Metric::cosine) offer_zeros(top);
   flight.blocks.clear();
-  // What a search of many hits took is not kept.
-  if (flight.buffer.size() > kBufferKeptMax) flight.buffer = {};
   return {};
 }
 

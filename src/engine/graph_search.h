@@ -51,7 +51,7 @@ class GraphSearch {
 
   /// Rows that walks compared.
   [[nodiscard]] std::uint64_t comparisons() const { return comparisons_; }
-  /// As FlatSearch::run.
+  /// As FlatSearch::run, but that queries need not be of length 1.
   Status run(std::span<const float* const> queries, ThreadPool& pool, unsigned threads,
              ReadCounters& counters, std::vector<TopK>& tops, std::vector<DamagedRows>& damaged);
 
@@ -73,15 +73,22 @@ class GraphSearch {
 
   void mark();
   Status work(GraphWorker& worker);
-  Status begin(GraphWorker& worker, std::span<Flight> flights, std::size_t first);
+  Status begin(GraphWorker& worker, std::span<Flight> flights, AlignedBuffer& buffer,
+               std::size_t first);
   [[nodiscard]] Plan plan(std::uint32_t source) const;
-  void gather(GraphWorker& worker, std::span<Walker> walkers, std::size_t first,
+  /// How many times its error an estimate is doubted.
+  [[nodiscard]] float doubt_of(const CodeLayout& layout) const;
+  void gather(GraphWorker& worker, std::span<Walker> walkers, std::span<const float* const> queries,
               std::uint32_t source);
-  void turn(GraphWorker& worker, std::span<Walker> walkers, std::size_t first,
+  void turn(GraphWorker& worker, std::span<Walker> walkers, std::span<const float* const> queries,
             const SegmentGraph& graph) const;
+  /// The query as it is compared: with metric cosine a copy of length 1.
+  const float* prepared(Flight& flight) const;
   void collect(Walker& walker, Plan plan, bool walked) const;
   void choose(std::vector<Estimate>& estimates) const;
-  Status fetch(Flight& flight, std::span<const Estimate> chosen);
+  /// Bytes that its reads need.
+  Result<std::size_t> find_vectors(Flight& flight, std::span<const Estimate> chosen);
+  void place_reads(Flight& flight, std::byte* at);
   Status finish(Flight& flight);
   static bool is_read(std::span<const Flight> flights);
   void offer(TopK& top, const GraphSource& source, std::uint32_t node, Hit hit) const;

@@ -10,22 +10,6 @@
 namespace similis::engine {
 namespace {
 
-// The leading coordinates, with six bits each, hold three quarters of the variance of image
-// features (docs/engine.md); the rest take two, and half of them a third.
-constexpr std::uint32_t kLead = 256;
-
-CodeLayout layout_for(std::uint32_t dimensions) {
-  CodeLayout layout;
-  layout.lead = std::min(kLead, dimensions / 64 * 64);
-  layout.tail = dimensions - layout.lead;
-  layout.fine_words = static_cast<std::uint32_t>(layout.tail_words() / 2);
-  return layout;
-}
-
-// Edges are counted in 32 bits.
-constexpr std::uint64_t kGraphRowsMax = UINT32_MAX / GraphOptions().degree;
-// Of other vectors codes say too little, or the frame costs too much.
-constexpr std::uint32_t kDimensionsMin = 32, kDimensionsMost = 8192;
 // After a building the index rests so many times as long, but for what is urgent.
 constexpr int kRestFactor = 10;
 // One that failed, for lack of space or memory, is not tried again at once.
@@ -33,8 +17,7 @@ constexpr auto kAfterFailure = std::chrono::minutes(1);
 
 }  // namespace
 
-Result<Segment::GraphFile> IndexImpl::write_graph(const SegmentGraph& graph,
-                                                  const Segment& segment) {
+Result<StoredGraph> IndexImpl::write_graph(const SegmentGraph& graph, const Segment& segment) {
   std::uint64_t file = 0;
   {
     std::lock_guard lock(commit_mutex);
@@ -42,7 +25,7 @@ Result<Segment::GraphFile> IndexImpl::write_graph(const SegmentGraph& graph,
   }
   ASSIGN_OR_RETURN(const Manifest::Derived record,
                    write_segment_graph(graph, storage, directory, uuid, file, segment.number()));
-  return Segment::GraphFile{record, graph.rows()};
+  return StoredGraph{record, {graph.rows(), graph.bytes_beside_codes()}};
 }
 
 Result<IndexImpl::MadeGraph> IndexImpl::make_graph(const SegmentView& view, std::uint32_t rows,
@@ -54,23 +37,39 @@ Result<IndexImpl::MadeGraph> IndexImpl::make_graph(const SegmentView& view, std:
     std::lock_guard lock(commit_mutex);
     longest = norm_max;
   }
-  const CodeLayout layout = layout_for(lifted_dimensions(shape.metric, shape.dimensions));
+  const CodeLayout layout = layout_of(CodeTier::large, code_dimensions());
   ASSIGN_OR_RETURN(auto graph, make_segment_graph(*this, source, lsn, layout, longest));
-  ASSIGN_OR_RETURN(const Segment::GraphFile file, write_graph(*graph, *view.segment));
-  return MadeGraph{std::move(graph), file};
+  ASSIGN_OR_RETURN(const StoredGraph stored, write_graph(*graph, *view.segment));
+  return MadeGraph{std::move(graph), stored};
 }
 
-bool IndexImpl::may_have_graph(std::uint64_t rows, const SegmentGraph* former) const {
-  if (shape.kind != IndexKind::graph || shape.dimensions < kDimensionsMin ||
-      shape.dimensions > kDimensionsMost || rows > kGraphRowsMax)
-    return false;
-  const CodeLayout layout = layout_for(lifted_dimensions(shape.metric, shape.dimensions));
-  // With the frame, and something for copies, so that it fits when the index is opened again.
-  const std::uint64_t frame = std::uint64_t{geometry.dimensions} * (2 * layout.lead + 20);
-  const std::uint64_t bytes =
-      rows * (layout.record_bytes() + GraphOptions().degree * sizeof(std::uint32_t) + 8) + frame;
-  const std::uint64_t freed = former != nullptr ? former->bytes_in_memory() : 0;
-  return budget->tables() - budgeted_tables + table_bytes() - freed + bytes <= budget->limit();
+// Codes in memory may lack bits that files have: a graph that is to be written grows from the one
+// in the file, or, where there is none, has all of its codes written anew.
+Result<IndexImpl::MadeGraph> IndexImpl::grow_graph(const GraphTask& task, const SegmentView& view,
+                                                   std::uint32_t rows, unsigned thread_count,
+                                                   const CallOptions& call) {
+  const RowSource source(*this, view, rows, thread_count, call);
+  const Segment& segment = *task.segment;
+  const CodeLayout full = layout_of(CodeTier::large, code_dimensions());
+  const CodeLayout layout = task.write ? full : task.from->codes.layout();
+  MadeGraph made;
+  if (task.from == segment.graph() && task.from->codes.layout() == layout) {
+    made.graph = task.from;
+  } else if (task.write && segment.stored_graph()) {
+    auto file = GraphFile::open(storage, directory, uuid, segment.number(), code_dimensions(),
+                                segment.stored_graph()->record);
+    auto graph = file.ok() ? file->read(full) : std::move(file).error();
+    if (graph.ok()) made.graph = std::move(graph).value();
+  }
+  if (!made.graph) {
+    ASSIGN_OR_RETURN(made.graph, begin_segment_graph(*this, source, *task.from, layout));
+  } else if (made.graph->rows() < rows) {
+    ASSIGN_OR_RETURN(made.graph, extend_segment_graph(*this, source, *made.graph));
+  }
+  if (task.write) {
+    ASSIGN_OR_RETURN(made.stored, write_graph(*made.graph, segment));
+  }
+  return made;
 }
 
 // Longer rows than it was made for would not fit its frame.
@@ -89,13 +88,17 @@ std::optional<IndexImpl::GraphTask> IndexImpl::choose_graph(GraphDue wanted) con
       elder = segment->graph();
   for (const auto& segment : segments) {
     const auto& graph = segment->graph();
-    const std::uint32_t rows = segment->rows(), covered = graph ? graph->rows() : 0;
+    // Of a graph that lies in its file alone, as there is no room for it, all but that is unknown.
+    const bool absent = !graph && segment->stored_graph();
+    const std::uint32_t rows = segment->rows();
+    const auto covered = static_cast<std::uint32_t>(segment->graph_size().rows);
     const std::uint32_t behind = rows - covered;
     // Learning by doubling costs twice what once at the end would; between, a graph is extended.
-    const std::uint32_t learnt = graph ? graph->learnt_rows : 0;
+    const std::uint32_t learnt = graph ? graph->learnt_rows : covered;
     const bool doubled = rows - std::min(rows, learnt) >= std::max(rows_min, learnt);
     const bool unlike = graph && behind > 0 && !takes_in(*graph) && wanted != GraphDue::urgent;
     const bool anew = rows >= rows_min && (doubled || unlike);
+    if (absent && !anew) continue;
     GraphTask task{segment, anew ? nullptr : graph ? graph : elder, anew};
     // Extending takes a walk a row behind, and copying what is there; a row behind costs each
     // search a comparison.
@@ -107,13 +110,15 @@ std::optional<IndexImpl::GraphTask> IndexImpl::choose_graph(GraphDue wanted) con
       extend = extend && behind >= std::max({1U, rows_min / 64, covered / 1024});
     // What lies in no file is to be done again after a crash.
     const std::uint32_t will_cover = extend ? rows : covered;
-    const std::uint32_t written = segment->graph_file() ? segment->graph_file()->rows : 0;
+    const std::uint64_t written = segment->stored_graph() ? segment->stored_graph()->size.rows : 0;
     if (!anew && will_cover > written) {
-      const bool worth = will_cover - written >= std::max({1U, rows_min / 8, written / 16});
+      const bool worth =
+          will_cover - written >= std::max<std::uint64_t>({1, rows_min / 8, written / 16});
       task.write = wanted == GraphDue::any || (wanted == GraphDue::worth && worth);
     }
     // Asked last: it adds up the memory of all tables, and this runs with every commit.
-    if ((anew || extend || task.write) && (!(anew || extend) || may_have_graph(rows, graph.get())))
+    if ((anew || extend || task.write) &&
+        (!(anew || extend) || may_have_graph(rows, segment.get())))
       return task;
   }
   return {};
@@ -142,20 +147,8 @@ Result<bool> IndexImpl::make_graph_once(GraphDue wanted, unsigned thread_count,
     lsn = last_lsn;
   }
   const auto begin = std::chrono::steady_clock::now();
-  const auto run = [&]() -> Result<MadeGraph> {
-    if (!task->from) return make_graph(view, rows, lsn, thread_count, call);
-    MadeGraph made{segment.graph(), {}};
-    if (!made.graph || rows > made.graph->rows()) {
-      const RowSource source(*this, view, rows, thread_count, call);
-      ASSIGN_OR_RETURN(made.graph, extend_segment_graph(*this, source, *task->from,
-                                                        task->from == segment.graph()));
-    }
-    if (task->write) {
-      ASSIGN_OR_RETURN(made.file, write_graph(*made.graph, segment));
-    }
-    return made;
-  };
-  auto made = run();
+  auto made = task->from ? grow_graph(*task, view, rows, thread_count, call)
+                         : make_graph(view, rows, lsn, thread_count, call);
   const auto now = std::chrono::steady_clock::now();
   {
     std::lock_guard lock(commit_mutex);
@@ -166,15 +159,16 @@ Result<bool> IndexImpl::make_graph_once(GraphDue wanted, unsigned thread_count,
     graph_rest_until = now + kRestFactor * (now - begin);
     segment.set_graph(std::move(made->graph));
     if (task->write) {
-      if (segment.graph_file())
-        obsolete_files.push_back(derived_name(segment.graph_file()->record.file));
-      segment.set_graph_file(made->file);
+      if (segment.stored_graph())
+        obsolete_files.push_back(derived_name(segment.stored_graph()->record.file));
+      segment.set_stored_graph(made->stored);
       graphs_changed = true;
     }
     budget_tables();
     publish();
   }
   if (task->write) TRY(checkpoint(Seal::when_full, nullptr));
+  fit_graphs();
   return true;
 }
 

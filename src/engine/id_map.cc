@@ -1,5 +1,6 @@
 #include "engine/id_map.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace similis::engine {
@@ -14,28 +15,33 @@ std::uint64_t scatter(std::uint64_t x) {
 
 }  // namespace
 
+// The part of the whole range that the scattered id lies in.
+std::size_t IdMap::home_of(std::uint64_t id) const {
+  __extension__ using Wide = unsigned __int128;
+  return static_cast<std::size_t>(static_cast<Wide>(scatter(id)) * entries_.size() >> 64);
+}
+
 std::size_t IdMap::slot_of(std::uint64_t id) const {
-  std::size_t at = scatter(id) & mask_;
-  while (entries_[at].id != 0 && entries_[at].id != id) at = (at + 1) & mask_;
+  std::size_t at = home_of(id);
+  while (entries_[at].id != 0 && entries_[at].id != id) at = after(at);
   return at;
 }
 
 void IdMap::rehash(std::size_t capacity) {
   std::vector<Entry> old(capacity);
   old.swap(entries_);
-  mask_ = capacity - 1;
   for (const Entry& entry : old)
     if (entry.id != 0) entries_[slot_of(entry.id)] = entry;
 }
 
 void IdMap::reserve(std::size_t count) {
-  std::size_t capacity = entries_.empty() ? 64 : entries_.size();
-  while (count * 4 > capacity * 3) capacity *= 2;
-  if (capacity != entries_.size()) rehash(capacity);
+  const std::size_t needed = std::max<std::size_t>(64, count + count / 4 + 1);
+  if (needed > entries_.size()) rehash(needed);
 }
 
 std::optional<Location> IdMap::put(std::uint64_t id, Location location) {
-  reserve(count_ + 1);
+  if (const std::size_t count = count_ + 1; count + count / 4 >= entries_.size())
+    reserve(count + count / 2);
   Entry& entry = entries_[slot_of(id)];
   if (entry.id == id) return std::exchange(entry.location, location);
   entry = {id, location};
@@ -57,9 +63,11 @@ std::optional<Location> IdMap::remove(std::uint64_t id) {
   const Location out = entries_[hole].location;
   --count_;
   // Entries behind the hole move up when their home slot does not lie between hole and them.
-  for (std::size_t at = (hole + 1) & mask_; entries_[at].id != 0; at = (at + 1) & mask_) {
-    const std::size_t home = scatter(entries_[at].id) & mask_;
-    if (((at - home) & mask_) >= ((at - hole) & mask_)) {
+  const auto distance = [&](std::size_t from, std::size_t to) {
+    return to >= from ? to - from : to + entries_.size() - from;
+  };
+  for (std::size_t at = after(hole); entries_[at].id != 0; at = after(at)) {
+    if (distance(home_of(entries_[at].id), at) >= distance(hole, at)) {
       entries_[hole] = entries_[at];
       hole = at;
     }

@@ -13,8 +13,9 @@ struct Location {
   friend bool operator==(const Location&, const Location&) = default;
 };
 
-/// id (not 0) → Location: open addressing with linear probing, 16 bytes an entry, at most three
-/// quarters full. Not safe from several threads.
+/// id (not 0) → Location: open addressing with linear probing, 16 bytes an entry, at most four
+/// fifths full; of any size, so that one made for its entries has no more room than that. Not safe
+/// from several threads.
 class IdMap {
  public:
   /// What the id led to before.
@@ -30,11 +31,14 @@ class IdMap {
     std::uint64_t id = 0;  // 0: free
     Location location;
   };
+  [[nodiscard]] std::size_t home_of(std::uint64_t id) const;
+  [[nodiscard]] std::size_t after(std::size_t slot) const {
+    return slot + 1 == entries_.size() ? 0 : slot + 1;
+  }
   [[nodiscard]] std::size_t slot_of(std::uint64_t id) const;
   void rehash(std::size_t capacity);
 
   std::vector<Entry> entries_;
-  std::size_t mask_ = 0;
   std::size_t count_ = 0;
 };
 

@@ -145,6 +145,9 @@ Status Index::build_graphs(const CallOptions& call) {
                      impl_->make_graph_once(IndexImpl::GraphDue::any, impl_->threads, call));
     if (!done) break;
   }
+  // What has become free since may hold more of the codes.
+  std::lock_guard one_at_a_time(impl_->compaction_mutex);
+  impl_->fit_graphs();
   return {};
 }
 

@@ -174,6 +174,13 @@ struct SearchAnswer {
   std::uint64_t bytes_read = 0;
 };
 
+/// What all graphs of an index take in memory with codes of one length.
+struct CodeTierBytes {
+  std::string name;                   // "large", "middle", "small", "smallest"
+  std::uint32_t record_bytes = 0;     // a row's code
+  std::uint64_t bytes_in_memory = 0;  // codes, edges and what belongs to them
+};
+
 struct IndexStatistics {
   std::uint64_t rows = 0;  // live
   std::uint64_t dead_rows = 0;
@@ -190,7 +197,12 @@ struct IndexStatistics {
   std::uint64_t graph_bytes_in_memory = 0;      // of bytes_in_memory
   std::uint64_t graph_rows_wanted = 0;          // of a graph that is being made; 0: none is
   std::uint64_t graph_rows_done = 0;            // of them
-  std::uint64_t reads = 0;                      // since opening, as in SearchAnswer
+  /// What graphs take or would take, the longest codes first; empty where no segment is to have a
+  /// graph. The first that fits is the one in memory.
+  std::vector<CodeTierBytes> code_tiers;
+  std::string code_tier;                    // which it is; "" without graphs in memory
+  std::uint64_t graph_bytes_available = 0;  // what the memory limit leaves them
+  std::uint64_t reads = 0;                  // since opening, as in SearchAnswer
   std::uint64_t bytes_read = 0;
   std::uint64_t lsn = 0;
   float norm_max = 0;     // the largest norm ever stored

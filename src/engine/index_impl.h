@@ -16,10 +16,12 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/graph/lift.h"
 #include "engine/graph/segment_graph.h"
 #include "engine/graph_search.h"
 #include "engine/id_map.h"
 #include "engine/index.h"
+#include "engine/memory_plan.h"
 #include "engine/scratch_pool.h"
 #include "engine/segment.h"
 #include "engine/storage/manifest.h"
@@ -33,7 +35,8 @@ namespace similis::engine {
 inline constexpr std::size_t kSegmentsMax = 4;
 
 /// One index, open. Split over open.cc (recovery), write.cc (commits), checkpoint.cc,
-/// compaction.cc, graph_upkeep.cc, maintenance.cc (what runs when; memory), read.cc and verify.cc.
+/// compaction.cc, graph_upkeep.cc, graph_memory.cc, maintenance.cc (what runs when; memory),
+/// read.cc and verify.cc.
 ///
 /// Locks, in the order they may be taken:
 ///   compaction_mutex   one compaction, or one building of a graph, at a time
@@ -79,7 +82,6 @@ struct IndexImpl {
   static Status create_files(const std::filesystem::path& directory, const IndexShape& shape,
                              const IndexOptions& options);
   Status recover(const Manifest& manifest);
-  void load_graph(Segment& segment, const Manifest::Derived& record);
   Status load_segment(const Manifest::Segment& record);
   static Result<std::uint64_t> largest_id(Storage& storage, const std::filesystem::path& directory);
   Status replay_logs(const Manifest& manifest, const std::vector<std::uint64_t>& files);
@@ -125,7 +127,7 @@ struct IndexImpl {
   // --- graph_upkeep.cc
   struct MadeGraph {
     std::shared_ptr<const SegmentGraph> graph;
-    Segment::GraphFile file;
+    StoredGraph stored;
   };
   enum class GraphDue { urgent, worth, any };
   struct GraphTask {
@@ -136,15 +138,36 @@ struct IndexImpl {
   /// Builds and writes the graph of a segment's first rows, which parts hold.
   Result<MadeGraph> make_graph(const SegmentView& view, std::uint32_t rows, std::uint64_t lsn,
                                unsigned thread_count, const CallOptions& call);
-  Result<Segment::GraphFile> write_graph(const SegmentGraph& graph, const Segment& segment);
-  /// Whether a segment of so many rows can have one: the memory for it is there, in place of
-  /// `former`, which may be null. (commit)
-  [[nodiscard]] bool may_have_graph(std::uint64_t rows, const SegmentGraph* former) const;
+  Result<StoredGraph> write_graph(const SegmentGraph& graph, const Segment& segment);
+  /// The graph of `task`, with the rows up to `rows`.
+  Result<MadeGraph> grow_graph(const GraphTask& task, const SegmentView& view, std::uint32_t rows,
+                               unsigned thread_count, const CallOptions& call);
   /// Whether whatever was written can be added to the graph. (commit)
   [[nodiscard]] bool takes_in(const SegmentGraph& graph) const;
   [[nodiscard]] std::optional<GraphTask> choose_graph(GraphDue wanted) const;  // (commit)
   /// Makes, extends or writes at most one; false when none is due.
   Result<bool> make_graph_once(GraphDue wanted, unsigned thread_count, const CallOptions& call);
+
+  // --- graph_memory.cc
+  /// Coordinates that codes are made of.
+  [[nodiscard]] std::uint32_t code_dimensions() const {
+    return lifted_dimensions(shape.metric, shape.dimensions);
+  }
+  /// Whether an index of this shape can have a graph of so many rows.
+  [[nodiscard]] bool suits_graph(std::uint64_t rows) const;
+  /// And whether the memory for one is there, beside the others' shortest codes. `replaced`: the
+  /// segment whose graph it would take the place of.
+  [[nodiscard]] bool may_have_graph(std::uint64_t rows,
+                                    const Segment* replaced = nullptr) const;  // (commit)
+  /// What the memory limit leaves to graphs.
+  [[nodiscard]] std::uint64_t available_to_graphs() const;  // (commit)
+  /// Of all graphs there are, and of those that are wanting.
+  enum class Graphs { there, there_and_wanting };
+  [[nodiscard]] MemoryPlan plan_graphs(Graphs which) const;  // (commit)
+  /// Reads the graphs in the files of `manifest`, with as many bits of their codes as fit.
+  void load_graphs(const Manifest& manifest);
+  /// Has as many bits of the codes in memory as fit now; compaction_mutex is held.
+  void fit_graphs();
 
   // --- maintenance.cc
   void after_commit();
@@ -162,6 +185,8 @@ struct IndexImpl {
   Status settle_memory(Load load_what);  // takes maintenance_mutex
   Status settle_memory_locked(Load load_what);
   [[nodiscard]] std::uint64_t log_bytes_max() const;
+  /// Hands back to the system what an opening or a building took for a while.
+  static void return_free_memory();
 
   // --- read.cc
   [[nodiscard]] std::shared_ptr<const SnapshotState> snapshot() const;

@@ -5,6 +5,10 @@
 #include "base/log.h"
 #include "engine/index_impl.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 namespace similis::engine {
 namespace {
 
@@ -103,6 +107,11 @@ Status IndexImpl::maintain() {
       similis::log(LogLevel::warning, "making a graph: " + made.error().message);
     if (!made.ok() || !*made) break;
   }
+  // Rows that came since take memory, too: codes give way.
+  if (budget->tables() > budget->limit()) {
+    std::lock_guard one_at_a_time(compaction_mutex);
+    fit_graphs();
+  }
   return settle_memory(Load::everything);
 }
 
@@ -146,6 +155,13 @@ std::uint64_t IndexImpl::table_bytes() const {
     if (segment->graph()) bytes += segment->graph()->bytes_in_memory();
   }
   return bytes;
+}
+
+// The C library keeps it for the next allocation, of which there may be none for long.
+void IndexImpl::return_free_memory() {
+#ifdef __GLIBC__
+  (void)::malloc_trim(0);
+#endif
 }
 
 void IndexImpl::budget_tables() {

@@ -142,19 +142,6 @@ Status IndexImpl::recover(const Manifest& manifest) {
   TRY(replay_logs(manifest, log_files));
 
   budget_tables();
-  // Searches are slower without a graph, but there are searches.
-  for (const auto& segment : segments) {
-    if (budget->tables() <= budget->limit() || !segment->graph()) continue;
-    similis::log(LogLevel::warning,
-                 directory.native() + ": a graph of " + std::to_string(segment->graph()->rows()) +
-                     " vectors would take " + std::to_string(segment->graph()->bytes_in_memory()) +
-                     " bytes of memory; without it every vector is compared "
-                     "(index.memory_max)");
-    obsolete_files.push_back(derived_name(segment->graph_file()->record.file));
-    segment->set_graph(nullptr);
-    segment->set_graph_file({});
-    budget_tables();
-  }
   if (budget->tables() > budget->limit()) {
     return Error(ErrorCode::resource_exhausted,
                  directory.native() + ": with this index " + std::to_string(budget->tables()) +
@@ -162,11 +149,14 @@ Status IndexImpl::recover(const Manifest& manifest) {
                      std::to_string(budget->limit()),
                  "Raise index.memory_max to that at least.");
   }
+  load_graphs(manifest);
+  budget_tables();
   publish();
   if (budget->passed()) budget->make_room(this);
   // Vectors that a graph leads to are not waited for: searches read a few of them from disk, until
   // they are loaded behind.
   TRY(settle_memory(options.background ? Load::what_is_scanned : Load::everything));
+  return_free_memory();
   budget->join(this, [this] {
     if (auto settled = settle_memory(Load::what_is_scanned); !settled.ok())
       similis::log(LogLevel::warning,
@@ -218,7 +208,6 @@ Status IndexImpl::load_segment(const Manifest::Segment& record) {
   }
   if (record.sealed) segment->seal();
   segment->set_parts(std::move(parts), record.rows);
-  for (const auto& derived : record.derived) load_graph(*segment, derived);
   if (const std::uint32_t rest = record.rows % geometry.chunk_rows; !record.sealed && rest != 0) {
     // Rows to come are appended in memory behind these.
     AlignedBuffer buffer;
@@ -255,23 +244,6 @@ Result<std::uint64_t> IndexImpl::largest_id(Storage& storage,
     }
   }
   return largest;
-}
-
-// One that is damaged is made again in time.
-void IndexImpl::load_graph(Segment& segment, const Manifest::Derived& record) {
-  auto graph = read_segment_graph(storage, directory, uuid, segment.number(),
-                                  lifted_dimensions(shape.metric, shape.dimensions), record);
-  if (graph.ok() && (*graph)->rows() <= segment.rows()) {
-    segment.set_graph_file(Segment::GraphFile{record, (*graph)->rows()});
-    segment.set_graph(std::move(graph).value());
-    return;
-  }
-  similis::log(LogLevel::warning, (graph.ok() ? derived_name(record.file) + " is of another segment"
-                                              : graph.error().message) +
-                                      "; until it is made again every vector is compared");
-  obsolete_files.push_back(derived_name(record.file));
-  lost_graphs.push_back({derived_name(record.file), 0,
-                         graph.ok() ? "a graph of another segment" : graph.error().message});
 }
 
 Status IndexImpl::replay_logs(const Manifest& manifest, const std::vector<std::uint64_t>& files) {

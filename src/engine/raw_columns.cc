@@ -11,6 +11,8 @@ class RawColumns final : public AttributeColumns {
  public:
   bool set(std::uint32_t ordinal, std::span<const std::byte> bytes) override {
     std::unique_lock lock(mutex_);
+    // Rows behind the last that has any bytes take no memory.
+    if (ordinal >= rows_.size() && bytes.empty()) return false;
     if (ordinal >= rows_.size()) rows_.resize(std::size_t{ordinal} + 1);
     if (std::ranges::equal(rows_[ordinal], bytes)) return false;
     bytes_ += bytes.size() - rows_[ordinal].size();

@@ -123,9 +123,9 @@ IndexStatistics IndexImpl::statistics() {
       ++out.files;
       out.bytes_on_disk += part->bytes();
     }
-    if (segment->graph_file()) {
+    if (segment->stored_graph()) {
       ++out.files;
-      out.bytes_on_disk += segment->graph_file()->record.bytes;
+      out.bytes_on_disk += segment->stored_graph()->record.bytes;
     }
     if (segment->graph()) {
       out.graph_rows += segment->graph()->rows();
@@ -141,6 +141,17 @@ IndexStatistics IndexImpl::statistics() {
         out.vector_bytes_on_disk_only += geometry.slots(rows) * geometry.slot_bytes;
       }
     }
+  }
+  const MemoryPlan plan = plan_graphs(Graphs::there_and_wanting);
+  out.graph_bytes_available = plan.available;
+  for (std::size_t t = 0; t < kCodeTiers && plan.bytes[t] > 0; ++t) {
+    const auto tier = static_cast<CodeTier>(t);
+    const CodeLayout layout = layout_of(tier, shape.dimensions);
+    out.code_tiers.push_back({std::string(name_of(tier)),
+                              static_cast<std::uint32_t>(layout.record_bytes()), plan.bytes[t]});
+    for (const auto& segment : segments)
+      if (out.code_tier.empty() && segment->graph() && segment->graph()->codes.layout() == layout)
+        out.code_tier = name_of(tier);
   }
   for (const LogFile& file : logs) {
     ++out.files;

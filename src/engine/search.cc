@@ -40,15 +40,6 @@ double norm_of(std::span<const float> vector) {
   return std::sqrt(sum);
 }
 
-/// `vector` scaled to length 1, zeros for a vector without length.
-std::vector<float> normalised(std::span<const float> vector) {
-  const double norm = norm_of(vector);
-  std::vector<float> out(vector.size());
-  if (norm > 0)
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(vector[i] / norm);
-  return out;
-}
-
 Status check_search(const IndexShape& shape, std::span<const float> queries,
                     const SearchOptions& options) {
   if (options.k < 1 || options.k > kSearchKMax) {
@@ -82,14 +73,36 @@ bool is_scanned_sooner(const SegmentView& view, const SearchOptions& options) {
                      [](const auto& chunk) { return chunk->block() != nullptr; });
 }
 
+/// All of them, one after another; pointers to each, to the queries themselves where the metric
+/// takes them as they are.
+std::vector<const float*> normalised(std::span<const float* const> queries, const IndexShape& shape,
+                                     std::vector<float>& out) {
+  if (shape.metric != Metric::cosine) return {queries.begin(), queries.end()};
+  out.resize(queries.size() * shape.dimensions);
+  std::vector<const float*> pointers;
+  for (std::size_t q = 0; q < queries.size(); ++q) {
+    const auto to = std::span(out).subspan(q * shape.dimensions, shape.dimensions);
+    normalise({queries[q], shape.dimensions}, to);
+    pointers.push_back(to.data());
+  }
+  return pointers;
+}
+
 }  // namespace
+
+void normalise(std::span<const float> vector, std::span<float> out) {
+  const double norm = norm_of(vector);
+  for (std::size_t i = 0; i < out.size(); ++i)
+    out[i] = norm > 0 ? static_cast<float>(vector[i] / norm) : 0;
+}
 
 Result<float> encode_vector(std::span<const float> vector, Metric metric, std::uint32_t dimensions,
                             std::span<std::uint16_t> out, const std::string& position) {
   TRY(check_values(vector, dimensions, position));
   const auto& kernels = simd::kernels();
   if (metric == Metric::cosine) {
-    const auto unit = normalised(vector);
+    std::vector<float> unit(vector.size());
+    normalise(vector, unit);
     kernels.to_half(unit.data(), unit.size(), out.data());
     return 1.0F;
   }
@@ -126,16 +139,9 @@ Result<SearchAnswer> search_snapshot(const SnapshotState& snapshot, const IndexS
                                      std::span<const float> queries, const SearchOptions& options,
                                      const SearchMeans& means, std::vector<DamagedRows>& damaged) {
   TRY(check_search(shape, queries, options));
-  std::vector<std::vector<float>> owned;
   std::vector<const float*> pointers;
-  for (std::size_t at = 0; at < queries.size(); at += shape.dimensions) {
-    auto query = queries.subspan(at, shape.dimensions);
-    if (shape.metric == Metric::cosine) {
-      owned.push_back(normalised(query));
-      query = owned.back();
-    }
-    pointers.push_back(query.data());
-  }
+  for (std::size_t at = 0; at < queries.size(); at += shape.dimensions)
+    pointers.push_back(queries.data() + at);
   std::vector<TopK> tops(pointers.size(), TopK(options.k));
   ReadCounters counters;
   // Without direction nothing is near: every row is equally good, and the smallest ids count.
@@ -162,8 +168,10 @@ Result<SearchAnswer> search_snapshot(const SnapshotState& snapshot, const IndexS
       TRY(graphs.run(some, means.pool, means.threads, counters, found, damaged));
     }
     if (!ranges.empty()) {
+      std::vector<float> owned;
+      const auto units = normalised(some, shape, owned);
       FlatSearch flat(snapshot, shape, options, ranges, means.scratch);
-      TRY(flat.run(some, means.pool, means.threads, counters, found, damaged));
+      TRY(flat.run(units, means.pool, means.threads, counters, found, damaged));
     }
     return {};
   };

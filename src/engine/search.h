@@ -20,6 +20,9 @@ namespace similis::engine {
 Result<float> encode_vector(std::span<const float> vector, Metric metric, std::uint32_t dimensions,
                             std::span<std::uint16_t> out, const std::string& position);
 
+/// `vector` scaled to length 1, zeros for a vector without length. `out`: as long.
+void normalise(std::span<const float> vector, std::span<float> out);
+
 /// Rows that a search met on disk and that are not what was written.
 struct DamagedRows {
   std::shared_ptr<const Segment> segment;

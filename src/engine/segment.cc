@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/graph/segment_graph.h"
+
 namespace similis::engine {
 
 // Pages are only touched where rows are, so rounding the allocation up costs address space alone.
@@ -68,6 +70,11 @@ bool Segment::kill(std::uint32_t ordinal, std::uint64_t lsn) {
 void Segment::mark_changed(std::uint32_t ordinal) {
   changed_.push_back(ordinal);
   if (tracked_) tracked_->push_back(ordinal);
+}
+
+GraphSize Segment::graph_size() const {
+  if (graph_) return {graph_->rows(), graph_->bytes_beside_codes()};
+  return stored_graph_ ? stored_graph_->size : GraphSize{};
 }
 
 SegmentView Segment::view(std::shared_ptr<const Segment> self) const {

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "engine/index.h"
 #include "engine/memory_budget.h"
+#include "engine/memory_plan.h"
 #include "engine/storage/format.h"
 #include "engine/storage/part.h"
 
@@ -84,6 +85,12 @@ struct SnapshotState {
   std::uint64_t lsn = 0;
 };
 
+/// The file that a segment's graph lies in, or one of fewer rows that it grew from.
+struct StoredGraph {
+  Manifest::Derived record;
+  GraphSize size;
+};
+
 /// Rows in ordinal order: in parts on disk up to persisted_rows(), behind that in memory and the
 /// log only. Members marked (writer) belong to whoever holds the index's commit lock.
 class Segment {
@@ -110,15 +117,13 @@ class Segment {
   [[nodiscard]] bool sealed() const { return sealed_; }
   void seal() { sealed_ = true; }
   [[nodiscard]] std::uint32_t persisted_rows() const { return persisted_rows_; }
+  /// In memory; null: there is none, or no room for it.
   void set_graph(std::shared_ptr<const SegmentGraph> graph) { graph_ = std::move(graph); }
   [[nodiscard]] const std::shared_ptr<const SegmentGraph>& graph() const { return graph_; }
-  /// The file that the graph lies in, or one of fewer rows that it grew from; may be absent.
-  struct GraphFile {
-    Manifest::Derived record;
-    std::uint32_t rows = 0;
-  };
-  void set_graph_file(const std::optional<GraphFile>& file) { graph_file_ = file; }
-  [[nodiscard]] const std::optional<GraphFile>& graph_file() const { return graph_file_; }
+  void set_stored_graph(const std::optional<StoredGraph>& stored) { stored_graph_ = stored; }
+  [[nodiscard]] const std::optional<StoredGraph>& stored_graph() const { return stored_graph_; }
+  /// Of the graph in memory, or else of the one in the file.
+  [[nodiscard]] GraphSize graph_size() const;
   [[nodiscard]] SegmentView view(std::shared_ptr<const Segment> self) const;
   [[nodiscard]] bool alive(std::uint32_t ordinal) const;
   [[nodiscard]] std::uint64_t id(std::uint32_t ordinal) const;
@@ -157,7 +162,7 @@ class Segment {
   std::vector<std::uint32_t> changed_;
   std::optional<std::vector<std::uint32_t>> tracked_;
   std::shared_ptr<const SegmentGraph> graph_;
-  std::optional<GraphFile> graph_file_;
+  std::optional<StoredGraph> stored_graph_;
 
   mutable std::mutex parts_mutex_;
   std::shared_ptr<const PartList> parts_ = std::make_shared<PartList>();

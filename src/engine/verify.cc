@@ -135,8 +135,8 @@ Result<std::vector<DamageReport>> IndexImpl::verify(const CallOptions& call) {
     for (const auto& segment : segments)
       for (const auto& part : *segment->parts()) parts.push_back(part);
     for (const auto& segment : segments)
-      if (segment->graph_file())
-        graphs.emplace_back(segment->number(), segment->graph_file()->record);
+      if (segment->stored_graph())
+        graphs.emplace_back(segment->number(), segment->stored_graph()->record);
     log_files = logs;
     found = lost_graphs;
   }
@@ -155,7 +155,7 @@ Result<std::vector<DamageReport>> IndexImpl::verify(const CallOptions& call) {
     // Another one may have taken its place meanwhile.
     std::lock_guard lock(commit_mutex);
     const bool still = std::any_of(segments.begin(), segments.end(), [&](const auto& s) {
-      return s->graph_file() && s->graph_file()->record == derived;
+      return s->stored_graph() && s->stored_graph()->record == derived;
     });
     if (still) found.insert(found.end(), in_graph.begin(), in_graph.end());
   }

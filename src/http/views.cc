@@ -187,6 +187,16 @@ wire::SearchDoc search_doc(const SearchRequest& request, const SearchResponse& r
   return doc;
 }
 
+std::optional<wire::CodesDoc> codes_doc(const VectorIndexStats& index) {
+  if (index.code_tiers.empty()) return std::nullopt;
+  wire::CodesDoc doc;
+  if (!index.code_tier.empty()) doc.tier = index.code_tier;
+  doc.bytes_available = index.code_bytes_available;
+  for (const VectorCodeTier& tier : index.code_tiers)
+    doc.tiers.push_back({tier.name, tier.bytes_a_vector, tier.bytes_in_memory});
+  return doc;
+}
+
 wire::CollectionDoc collection_doc(const CollectionSummary& summary, const Permissions& allowed) {
   wire::CollectionDoc doc;
   doc.name = summary.collection.name;
@@ -201,8 +211,9 @@ wire::CollectionDoc collection_doc(const CollectionSummary& summary, const Permi
                                             wire::display_text(error->message), error->hint};
       if (!allowed.see_paths) doc.index_error->detail = "the index cannot be opened";
     } else {
-      doc.index = wire::IndexDoc{summary.index.kind, summary.index.rows,
-                                 summary.index.bytes_in_memory, summary.index.bytes_on_disk};
+      doc.index =
+          wire::IndexDoc{summary.index.kind, summary.index.rows, summary.index.bytes_in_memory,
+                         summary.index.bytes_on_disk, codes_doc(summary.index)};
     }
   }
   std::map<std::string, std::int64_t> skipped;

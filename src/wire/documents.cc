@@ -165,12 +165,27 @@ void describe(A& a, X& x) {
   a.field("watched", x.watched);
 }
 
+template <typename A, Of<CodeTierDoc> X>
+void describe(A& a, X& x) {
+  a.field("name", x.name);
+  a.field("bytes_a_vector", x.bytes_a_vector);
+  a.field("bytes_in_memory", x.bytes_in_memory);
+}
+
+template <typename A, Of<CodesDoc> X>
+void describe(A& a, X& x) {
+  a.nullable("tier", x.tier);
+  a.field("bytes_available", x.bytes_available);
+  a.field("tiers", x.tiers);
+}
+
 template <typename A, Of<IndexDoc> X>
 void describe(A& a, X& x) {
   a.field("kind", x.kind);
   a.field("vectors", x.vectors);
   a.field("bytes_in_memory", x.bytes_in_memory);
   a.field("bytes_on_disk", x.bytes_on_disk);
+  a.nullable("codes", x.codes);
 }
 
 template <typename A, Of<IndexErrorDoc> X>

@@ -141,11 +141,24 @@ struct FolderDoc {
   bool watched = false;
 };
 
+struct CodeTierDoc {
+  std::string name;
+  std::int64_t bytes_a_vector = 0;
+  std::int64_t bytes_in_memory = 0;
+};
+
+struct CodesDoc {
+  std::optional<std::string> tier;  // null when none is in memory
+  std::int64_t bytes_available = 0;
+  std::vector<CodeTierDoc> tiers;  // longest first
+};
+
 struct IndexDoc {
   std::string kind;
   std::int64_t vectors = 0;
   std::int64_t bytes_in_memory = 0;
   std::int64_t bytes_on_disk = 0;
+  std::optional<CodesDoc> codes;  // null where there is to be no graph
 };
 
 struct IndexErrorDoc {

@@ -191,6 +191,7 @@ Result<ImageId> MemoryVectorStore::max_id(const Context&) {
 Result<VectorIndexStats> MemoryVectorStore::stats(const Context&, IndexId index) {
   std::lock_guard lock(mutex_);
   ASSIGN_OR_RETURN(Index* const found, find(index));
+  if (stats_) return *stats_;
   return VectorIndexStats{static_cast<std::int64_t>(found->entries.size()), "flat", 0, 0};
 }
 
@@ -198,6 +199,11 @@ Result<std::vector<VerifyFinding>> MemoryVectorStore::verify(const Context&, Ind
   std::lock_guard lock(mutex_);
   if (!indexes_.contains(index)) return no_index(index);
   return damage_[index];
+}
+
+void MemoryVectorStore::set_stats(VectorIndexStats stats) {
+  std::lock_guard lock(mutex_);
+  stats_ = std::move(stats);
 }
 
 void MemoryVectorStore::damage(IndexId index, VerifyFinding finding) {

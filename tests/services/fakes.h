@@ -69,6 +69,9 @@ class MemoryVectorStore final : public VectorStore {
   };
   [[nodiscard]] std::map<ImageId, Entry> entries() const;  // of all indexes
 
+  /// What stats() says of every index from now on.
+  void set_stats(VectorIndexStats stats);
+
   // ---- damage
   /// verify() reports this of the index from now on.
   void damage(IndexId index, VerifyFinding finding);
@@ -91,6 +94,7 @@ class MemoryVectorStore final : public VectorStore {
   const Faults& faults_;
   mutable std::mutex mutex_;
   std::map<IndexId, Index> indexes_;
+  std::optional<VectorIndexStats> stats_;
   std::map<IndexId, std::vector<VerifyFinding>> damage_;
   ImageId max_id_ = 0;
 };

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "engine/simd/kernels.h"
 
@@ -22,9 +23,18 @@ struct Head {
   float lead_factor, tail_factor, half_squared, lead_factor_fine;
 };
 struct Refinement {
-  float tail_factor, lead_error, tail_error;
-  std::uint32_t zero;
+  float tail_factor;
+  std::uint16_t lead_error, tail_error;
 };
+static_assert(sizeof(Head) == 16 && sizeof(Refinement) == 8);
+
+/// A f32 by its upper half, of any magnitude to four parts in a thousand.
+std::uint16_t upper_half(float value) {
+  return static_cast<std::uint16_t>((std::bit_cast<std::uint32_t>(value) + 0x8000U) >> 16);
+}
+float from_upper_half(std::uint16_t half) {
+  return std::bit_cast<float>(std::uint32_t{half} << 16);
+}
 
 float squares(const float* values, std::size_t count) {
   float sum = 0;
@@ -75,14 +85,39 @@ struct Parts {
       : high(record + sizeof(Head)),
         signs(high + layout.lead / 2),
         low(record + layout.refine_offset() + sizeof(Refinement)),
-        second(low + layout.lead / 4),
-        third(second + 8 * layout.tail_words()) {}
-  [[nodiscard]] unsigned lead_code(std::size_t i) const {
-    const InByte h = nibble(i), l = crumb(i);
-    return (static_cast<unsigned>(high[h.at]) >> h.shift & 15) << 2 |
-           (static_cast<unsigned>(low[l.at]) >> l.shift & 3);
-  }
+        second(low + layout.low_bytes()),
+        third(second + std::size_t{8} * layout.second_words) {}
 };
+
+unsigned bits_at(const std::byte* bytes, InByte place, unsigned mask) {
+  return static_cast<unsigned>(bytes[place.at]) >> place.shift & mask;
+}
+
+/// What leading coordinate i stands for by a record: odd numbers, or the middle of what its high
+/// bits tell apart.
+float lead_level(const CodeLayout& layout, const Parts<const std::byte>& parts, std::size_t i) {
+  const unsigned high = bits_at(parts.high, nibble(i), 15) << 2;
+  return layout.low_bits ? static_cast<float>(high | bits_at(parts.low, crumb(i), 3)) - 31.5F
+                         : static_cast<float>(high) - 30.0F;
+}
+
+/// The same of a coordinate of the tail by the code of its three bits, of which it may lack one or
+/// two: the middle, or the mean of what a sign tells apart where coordinates lie like normal ones.
+constexpr float kSignLevel = 1.5F;
+float tail_level(const CodeLayout& layout, std::size_t i, unsigned code) {
+  if (i / 64 < layout.third_words) return static_cast<float>(code) - 3.5F;
+  if (i / 64 < layout.second_words) return static_cast<float>(code & 6) - 3.0F;
+  return (code & 4) != 0 ? kSignLevel : -kSignLevel;
+}
+
+/// The three bits of a coordinate of the tail; those that the record lacks are zero.
+unsigned tail_code(const CodeLayout& layout, const Parts<const std::byte>& parts, std::size_t i) {
+  const InByte place{i / 8, static_cast<unsigned>(i % 8)};
+  unsigned code = bits_at(parts.signs, place, 1) << 2;
+  if (i / 64 < layout.second_words) code |= bits_at(parts.second, place, 1) << 1;
+  if (i / 64 < layout.third_words) code |= bits_at(parts.third, place, 1);
+  return code;
+}
 
 template <typename T>
 T read(const std::byte* from) {
@@ -110,14 +145,16 @@ void encode_record(const CodeLayout& layout, std::span<const float> turned,
       const auto level = static_cast<int>(std::floor(lead[i] * scale)) + kLeadLevels / 2;
       const auto code = static_cast<unsigned>(std::clamp(level, 0, kLeadLevels - 1));
       coarse_fit.add(static_cast<float>(code / 4) - 7.5F, lead[i]);
-      fine_fit.add(static_cast<float>(code) - 31.5F, lead[i]);
+      fine_fit.add(layout.low_bits ? static_cast<float>(code) - 31.5F
+                                   : static_cast<float>(code & ~3U) - 30.0F,
+                   lead[i]);
       const InByte h = nibble(i), l = crumb(i);
       parts.high[h.at] |= static_cast<std::byte>(code / 4 << h.shift);
-      parts.low[l.at] |= static_cast<std::byte>((code & 3) << l.shift);
+      if (layout.low_bits) parts.low[l.at] |= static_cast<std::byte>((code & 3) << l.shift);
     }
     head.lead_factor = coarse_fit.factor(lead_squared);
     head.lead_factor_fine = fine_fit.factor(lead_squared);
-    fine.lead_error = fine_fit.error(lead_squared, layout.lead);
+    fine.lead_error = upper_half(fine_fit.error(lead_squared, layout.lead));
   }
 
   const float* tail = turned.data() + layout.lead;
@@ -125,24 +162,20 @@ void encode_record(const CodeLayout& layout, std::span<const float> turned,
   if (tail_squared > 0) {
     const float deviation = std::sqrt(tail_squared / static_cast<float>(layout.tail));
     const float scale = 1 / (kTailStep * deviation);
-    const std::size_t fine_count = std::size_t{64} * layout.fine_words;
     Fit sign_fit, fine_fit;
     for (std::size_t i = 0; i < layout.tail; ++i) {
       const auto level = static_cast<int>(std::floor(tail[i] * scale)) + kTailLevels / 2;
       const auto code = static_cast<unsigned>(std::clamp(level, 0, kTailLevels - 1));
       sign_fit.add((code & 4) != 0 ? 1.0F : -1.0F, tail[i]);
-      // Without the last bit: the middle of what it tells apart.
-      fine_fit.add(i < fine_count ? static_cast<float>(code) - 3.5F
-                                  : static_cast<float>(code / 2 * 2) - 3.0F,
-                   tail[i]);
+      fine_fit.add(tail_level(layout, i, code), tail[i]);
       const auto bit = static_cast<std::byte>(1U << (i % 8));
       if ((code & 4) != 0) parts.signs[i / 8] |= bit;
-      if ((code & 2) != 0) parts.second[i / 8] |= bit;
-      if (i < fine_count && (code & 1) != 0) parts.third[i / 8] |= bit;
+      if (i / 64 < layout.second_words && (code & 2) != 0) parts.second[i / 8] |= bit;
+      if (i / 64 < layout.third_words && (code & 1) != 0) parts.third[i / 8] |= bit;
     }
     head.tail_factor = sign_fit.factor(tail_squared);
     fine.tail_factor = fine_fit.factor(tail_squared);
-    fine.tail_error = fine_fit.error(tail_squared, layout.tail);
+    fine.tail_error = upper_half(fine_fit.error(tail_squared, layout.tail));
   }
   head.half_squared = (lead_squared + tail_squared) / 2;
   std::memcpy(record.data(), &head, sizeof head);
@@ -154,16 +187,70 @@ void decode_record(const CodeLayout& layout, const std::byte* record, std::span<
   const auto fine = read<Refinement>(record + layout.refine_offset());
   const Parts<const std::byte> parts(layout, record);
   for (std::size_t i = 0; i < layout.lead; ++i)
-    turned[i] = head.lead_factor_fine * (static_cast<float>(parts.lead_code(i)) - 31.5F);
-  const std::size_t fine_count = std::size_t{64} * layout.fine_words;
-  for (std::size_t i = 0; i < layout.tail; ++i) {
-    const auto bit = [&](const std::byte* plane) {
-      return static_cast<float>(static_cast<unsigned>(plane[i / 8]) >> (i % 8) & 1);
-    };
-    const float last = i < fine_count ? bit(parts.third) : 0.5F;
-    turned[layout.lead + i] =
-        fine.tail_factor * (4 * bit(parts.signs) + 2 * bit(parts.second) + last - 3.5F);
+    turned[i] = head.lead_factor_fine * lead_level(layout, parts, i);
+  for (std::size_t i = 0; i < layout.tail; ++i)
+    turned[layout.lead + i] = fine.tail_factor * tail_level(layout, i, tail_code(layout, parts, i));
+}
+
+void shorten_record(const CodeLayout& from, const std::byte* record, const CodeLayout& to,
+                    std::byte* out) {
+  auto head = read<Head>(record);
+  auto fine = read<Refinement>(record + from.refine_offset());
+  const Parts<const std::byte> parts(from, record);
+  // What the longer record tells of the vector, at its scale, takes the vector's place.
+  const auto add = [](float error, const Fit& fit, float squared, std::size_t count) {
+    const float more = fit.error(squared, count);
+    return upper_half(std::sqrt(error * error + more * more));
+  };
+  if (from.low_bits && !to.low_bits) {
+    Fit fit;
+    float squared = 0;
+    for (std::size_t i = 0; i < from.lead; ++i) {
+      const float told = head.lead_factor_fine * lead_level(from, parts, i);
+      fit.add(lead_level(to, parts, i), told);
+      squared += told * told;
+    }
+    // That factor is known exactly: a quarter of the walk's, whose levels lie four apart.
+    head.lead_factor_fine = head.lead_factor / 4;
+    fine.lead_error = add(from_upper_half(fine.lead_error), fit, squared, from.lead);
   }
+  if (from.second_words != to.second_words || from.third_words != to.third_words) {
+    // What a coordinate stands for is up to its sign one of four numbers, by the bits behind the
+    // sign, which are turned round below 0: how often each is there is counted.
+    Fit fit;
+    float squared = 0;
+    for (std::size_t w = 0; w < from.tail_words(); ++w) {
+      const std::size_t left = from.tail - w * 64;
+      const std::uint64_t there = left >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << left) - 1;
+      const auto below = ~read<std::uint64_t>(parts.signs + w * 8);
+      const auto word = [&](const std::byte* plane, std::uint32_t words) {
+        return w < words ? read<std::uint64_t>(plane + w * 8) ^ below : 0;
+      };
+      const std::uint64_t second = word(parts.second, from.second_words);
+      const std::uint64_t third = word(parts.third, from.third_words);
+      for (unsigned bits = 0; bits < 4; ++bits) {
+        const auto count = static_cast<float>(
+            std::popcount((bits & 2 ? second : ~second) & (bits & 1 ? third : ~third) & there));
+        const float told = fine.tail_factor * tail_level(from, w * 64, 4 | bits);
+        const float kept = tail_level(to, w * 64, 4 | bits);
+        fit.product += count * kept * told;
+        fit.square += count * kept * kept;
+        squared += count * told * told;
+      }
+    }
+    fine.tail_error = add(from_upper_half(fine.tail_error), fit, squared, from.tail);
+    fine.tail_factor = to.second_words == 0 ? head.tail_factor / kSignLevel : fit.factor(squared);
+  }
+  const std::byte* const low = parts.low;
+  const std::byte* const second = parts.second;
+  const std::byte* const third = parts.third;
+  std::memmove(out, record, from.refine_offset());
+  std::memcpy(out, &head, sizeof head);
+  const Parts<std::byte> kept(to, out);
+  std::memmove(out + to.refine_offset(), &fine, sizeof fine);
+  std::memmove(kept.low, low, to.low_bytes());
+  std::memmove(kept.second, second, std::size_t{8} * to.second_words);
+  std::memmove(kept.third, third, std::size_t{8} * to.third_words);
 }
 
 float half_squared_length(const std::byte* record) {
@@ -191,9 +278,13 @@ void QueryCode::set(std::span<const float> turned) {
   const float* tail = lead + layout_.lead;
   quantise(lead, layout_.lead, 127, lead_.data(), lead_step_, lead_sum_);
   quantise(tail, layout_.tail, kLargest, tail_.data(), tail_step_, tail_sum_);
-  rough_sum_ = 0;
-  for (std::size_t i = std::size_t{64} * layout_.fine_words; i < layout_.tail; ++i)
-    rough_sum_ += static_cast<float>(tail_[i]);
+  const auto sum_of = [&](std::size_t begin, std::size_t end) {
+    return static_cast<float>(
+        std::accumulate(tail_.data() + 64 * begin, tail_.data() + 64 * end, std::int32_t{0}));
+  };
+  tail_shift_ = 3.5F * sum_of(0, layout_.third_words) +
+                3.0F * sum_of(layout_.third_words, layout_.second_words) +
+                kSignLevel * sum_of(layout_.second_words, layout_.tail_words());
   plane_count_ = kPlanes;
   dropped_ = kDropped;
   kernels.to_planes(tail_.data(), layout_.tail_words(), kPlanes, planes_.data());
@@ -210,37 +301,41 @@ void QueryCode::set_record(const std::byte* record) {
   const Parts<const std::byte> parts(layout_, record);
   std::int32_t sum = 0;
   for (std::size_t i = 0; i < layout_.lead; ++i) {
-    lead_[i] = static_cast<std::int8_t>(2 * static_cast<int>(parts.lead_code(i)) - 63);
+    lead_[i] = static_cast<std::int8_t>(2 * lead_level(layout_, parts, i));
     sum += lead_[i];
   }
   lead_sum_ = static_cast<float>(sum);
   lead_step_ = head.lead_factor_fine / 2;
 
-  // Twice what a coordinate stands for, 2c - 7 of a code c of three bits and 4c - 6 of one of two,
-  // in two's complement: its highest bit is the inverse of the sign, the next the second bit; then
-  // the third and a one, or a one and a zero.
+  // Twice what a coordinate stands for, in two's complement. That is 2c - 7 of a code c of three
+  // bits: its highest bit is the inverse of the sign, the next the second bit, then the third and a
+  // one; of two bits 2c - 6 (the third is zero): a one and a zero in their place. Of a sign alone
+  // it is 3 or -3, 0011 or 1101.
   const std::size_t words = layout_.tail_words();
   plane_count_ = 4;
   dropped_ = 0;
-  std::int32_t twice = 0, rough = 0;
+  std::int32_t twice = 0;
+  tail_shift_ = 0;
   for (std::size_t w = 0; w < words; ++w) {
-    const bool is_fine = w < layout_.fine_words;
+    const bool has_third = w < layout_.third_words, has_second = w < layout_.second_words;
     const std::size_t left = layout_.tail - w * 64;
     const std::uint64_t there = left >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << left) - 1;
-    planes_[w] = is_fine ? there : 0;
-    planes_[words + w] = is_fine ? read<std::uint64_t>(parts.third + w * 8) : there;
-    planes_[2 * words + w] = read<std::uint64_t>(parts.second + w * 8);
-    planes_[3 * words + w] = ~read<std::uint64_t>(parts.signs + w * 8) & there;
+    const auto sign = read<std::uint64_t>(parts.signs + w * 8);
+    planes_[w] = has_second && !has_third ? 0 : there;
+    planes_[words + w] = sign;
+    if (has_second) planes_[words + w] = there;
+    if (has_third) planes_[words + w] = read<std::uint64_t>(parts.third + w * 8);
+    planes_[2 * words + w] = has_second ? read<std::uint64_t>(parts.second + w * 8) : ~sign & there;
+    planes_[3 * words + w] = ~sign & there;
     std::int32_t here = 0;
     for (std::size_t p = 0; p < plane_count_; ++p) {
       const int count = std::popcount(planes_[p * words + w]);
       here += (p + 1 == plane_count_ ? -count : count) * (1 << p);
     }
     twice += here;
-    if (!is_fine) rough += here;
+    tail_shift_ += static_cast<float>(here) * (has_third ? 3.5F : has_second ? 3.0F : kSignLevel);
   }
   tail_sum_ = static_cast<float>(twice);
-  rough_sum_ = static_cast<float>(rough);
   tail_step_ = fine.tail_factor / 2;
   squared_length_ = 2 * head.half_squared;
   lead_length_ = tail_length_ = std::sqrt(squared_length_);
@@ -283,29 +378,31 @@ QueryCode::Estimate QueryCode::refine(const std::byte* record) const {
   const auto bytes = [](const std::byte* codes) {
     return reinterpret_cast<const std::uint8_t*>(codes);
   };
-  // The query's planes lie `words` apart: of the third bits the rest of each is left out.
-  const auto plane = [&](const std::byte* bits) {
-    return kernels.dot_planes(reinterpret_cast<const std::uint64_t*>(bits), planes_.data(),
-                              plane_count_, words);
+  // Of the words [begin, end) of the tail, whose bits begin at `plane`.
+  const auto dot = [&](const std::byte* plane, std::size_t begin, std::size_t end) {
+    return begin == end
+               ? 0
+               : kernels.dot_planes(reinterpret_cast<const std::uint64_t*>(plane) + begin,
+                                    planes_.data() + begin, plane_count_, end - begin, words);
   };
-  const std::int32_t lead = 4 * kernels.dot_nibbles(bytes(parts.high), lead_.data(), layout_.lead) +
-                            kernels.dot_crumbs(bytes(parts.low), lead_.data(), layout_.lead);
-  std::int32_t third = 0;
-  for (std::size_t p = 0; p < plane_count_ && layout_.fine_words > 0; ++p) {
-    const std::int32_t count =
-        kernels.dot_planes(reinterpret_cast<const std::uint64_t*>(parts.third),
-                           planes_.data() + p * words, 1, layout_.fine_words);
-    // A plane alone is the last one of its number, and so counts negative.
-    third += (p + 1 == plane_count_ ? count : -count) * (1 << p);
-  }
-  const auto tail = static_cast<float>(4 * plane(parts.signs) + 2 * plane(parts.second) + third) +
-                    rough_sum_ / 2 - 3.5F * tail_sum_;
+  const std::int32_t high = 4 * kernels.dot_nibbles(bytes(parts.high), lead_.data(), layout_.lead);
+  // Above the lowest level.
+  const float lead = layout_.low_bits
+                         ? static_cast<float>(high + kernels.dot_crumbs(bytes(parts.low),
+                                                                        lead_.data(), layout_.lead))
+                         : static_cast<float>(high) + 1.5F * lead_sum_;
+  const std::size_t second = layout_.second_words;
+  std::int32_t tail = 0;
+  if (second > 0)
+    tail = 4 * dot(parts.signs, 0, second) + 2 * dot(parts.second, 0, second) +
+           dot(parts.third, 0, layout_.third_words);
+  if (second < words) tail += static_cast<int>(2 * kSignLevel) * dot(parts.signs, second, words);
   Estimate out;
-  out.nearness =
-      head.lead_factor_fine * lead_step_ * (static_cast<float>(lead) - 31.5F * lead_sum_) +
-      fine.tail_factor * tail_step_ * tail - head.half_squared;
-  const float lead_error = fine.lead_error * lead_length_;
-  const float tail_error = fine.tail_error * tail_length_;
+  out.nearness = head.lead_factor_fine * lead_step_ * (lead - 31.5F * lead_sum_) +
+                 fine.tail_factor * tail_step_ * (static_cast<float>(tail) - tail_shift_) -
+                 head.half_squared;
+  const float lead_error = from_upper_half(fine.lead_error) * lead_length_;
+  const float tail_error = from_upper_half(fine.tail_error) * tail_length_;
   out.error = std::sqrt(lead_error * lead_error + tail_error * tail_error);
   return out;
 }

@@ -160,9 +160,9 @@ void Frame::reflect(std::size_t count, float* vectors) const {
   kernels.add_rows(rows.data(), lead_, pointers.data(), count, dimensions_, outs.data());
 }
 
-std::uint64_t Frame::bytes_in_memory() const {
-  return (mean_.size() + signs_.size()) * sizeof(float) +
-         (reflectors_.size() + factor_.size()) * sizeof(std::uint16_t);
+std::uint64_t Frame::bytes_in_memory(std::uint32_t dimensions, std::uint32_t lead) {
+  return (dimensions + kRounds * (dimensions - lead)) * sizeof(float) +
+         std::uint64_t{lead} * (dimensions + lead) * sizeof(std::uint16_t);
 }
 
 std::string Frame::encode() const {

@@ -34,7 +34,10 @@ class Frame {
   [[nodiscard]] std::uint32_t dimensions() const { return dimensions_; }
   [[nodiscard]] std::uint32_t lead() const { return lead_; }
   [[nodiscard]] std::span<const float> mean() const { return mean_; }
-  [[nodiscard]] std::uint64_t bytes_in_memory() const;
+  [[nodiscard]] std::uint64_t bytes_in_memory() const {
+    return bytes_in_memory(dimensions_, lead_);
+  }
+  static std::uint64_t bytes_in_memory(std::uint32_t dimensions, std::uint32_t lead);
 
   /// out = turn(in - mean); out = turn(in) when not `centred`. Both of dimensions() values; may not
   /// overlap.

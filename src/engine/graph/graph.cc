@@ -1,6 +1,7 @@
 #include "engine/graph/graph.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 namespace similis::engine {
@@ -40,20 +41,44 @@ Edges::Edges(const Graph& graph) {
     graph.for_neighbours(row, [&](std::uint32_t) { ++count; });
     end += count;
     begins_.push_back(end);
-    slots_ = std::max(slots_, count);
   }
-  lists_ = AlignedBuffer::huge(std::size_t{end} * sizeof(std::uint32_t));
-  auto* to = reinterpret_cast<std::uint32_t*>(lists_.data());
-  for (std::uint32_t row = 0; row < graph.rows(); ++row)
-    graph.for_neighbours(row, [&](std::uint32_t edge) { *to++ = edge; });
+  make_room();
+  std::uint64_t bit = 0;
+  for (std::uint32_t row = 0; row < graph.rows(); ++row) {
+    graph.for_neighbours(row, [&](std::uint32_t edge) {
+      std::uint64_t word = 0;
+      std::memcpy(&word, lists_.data() + bit / 8, sizeof word);
+      word |= std::uint64_t{edge} << (bit % 8);
+      std::memcpy(lists_.data() + bit / 8, &word, sizeof word);
+      bit += bits_;
+    });
+  }
 }
 
 Edges::Edges(std::vector<std::uint32_t> begins, std::span<std::byte>& to_fill)
-    : begins_(std::move(begins)),
-      lists_(AlignedBuffer::huge(std::size_t{begins_.back()} * sizeof(std::uint32_t))) {
+    : begins_(std::move(begins)) {
+  make_room();
+  to_fill = lists_.span().first(bytes_for(rows(), begins_.back()));
+}
+
+unsigned Edges::bits_for(std::uint32_t rows) {
+  return rows < 2 ? 1 : static_cast<unsigned>(std::bit_width(rows - 1));
+}
+
+void Edges::make_room() {
+  slots_ = 0;
   for (std::size_t row = 0; row + 1 < begins_.size(); ++row)
     slots_ = std::max(slots_, begins_[row + 1] - begins_[row]);
-  to_fill = lists_.span();
+  bits_ = bits_for(rows());
+  mask_ = static_cast<std::uint32_t>((std::uint64_t{1} << bits_) - 1);
+  lists_ = AlignedBuffer::huge(bytes_for(rows(), begins_.back()) + kPadding);
+  std::memset(lists_.data(), 0, lists_.size());
+}
+
+std::vector<std::uint32_t> Edges::neighbours(std::uint32_t row) const {
+  std::vector<std::uint32_t> out;
+  for_neighbours(row, [&](std::uint32_t edge) { out.push_back(edge); });
+  return out;
 }
 
 }  // namespace similis::engine

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <span>
 #include <vector>
@@ -67,7 +68,8 @@ class Graph {
   AlignedBuffer lists_;
 };
 
-/// The same edges once they are made, one row's behind the other's: half of the slots are empty.
+/// The same edges once they are made, one row's behind the other's, each in as many bits as the
+/// largest row number takes: half of a graph's slots are empty, and of a number's bits, too.
 class Edges {
  public:
   static constexpr std::uint32_t kNone = Graph::kNone;
@@ -75,7 +77,7 @@ class Edges {
   Edges() = default;
   explicit Edges(const Graph& graph);
   /// `begins`: where each row's edges begin, and where the last one's end; ascending from 0.
-  /// `to_fill` gets the room for them.
+  /// `to_fill` gets the room for what bytes() says.
   Edges(std::vector<std::uint32_t> begins, std::span<std::byte>& to_fill);
 
   [[nodiscard]] std::uint32_t rows() const {
@@ -84,30 +86,54 @@ class Edges {
   /// No row has more.
   [[nodiscard]] std::uint32_t slots() const { return slots_; }
   [[nodiscard]] std::span<const std::uint32_t> begins() const { return begins_; }
-  [[nodiscard]] std::span<const std::uint32_t> neighbours(std::uint32_t row) const {
-    return all().subspan(begins_[row], begins_[row + 1] - begins_[row]);
+  [[nodiscard]] std::vector<std::uint32_t> neighbours(std::uint32_t row) const;
+  [[nodiscard]] std::uint32_t degree(std::uint32_t row) const {
+    return begins_[row + 1] - begins_[row];
   }
-  /// Every row's, one after the other.
-  [[nodiscard]] std::span<const std::uint32_t> all() const {
-    return {reinterpret_cast<const std::uint32_t*>(lists_.data()), begins_.back()};
+  /// Every row's, one after the other: edge i in bits i * w .. (i + 1) * w - 1, lowest first, where
+  /// w = bits_for(rows()).
+  [[nodiscard]] std::span<const std::byte> bytes() const {
+    return lists_.span().first(bytes_for(rows(), begins_.back()));
   }
   [[nodiscard]] std::uint64_t bytes_in_memory() const {
     return begins_.size() * sizeof(std::uint32_t) + lists_.size();
   }
+  /// Bits of an edge between so many rows, and bytes of so many edges.
+  static unsigned bits_for(std::uint32_t rows);
+  static std::uint64_t bytes_for(std::uint32_t rows, std::uint64_t edges) {
+    return (edges * bits_for(rows) + 7) / 8;
+  }
+  /// What so many rows and edges take in memory.
+  static std::uint64_t bytes_in_memory(std::uint32_t rows, std::uint64_t edges) {
+    return (std::uint64_t{rows} + 1) * sizeof(std::uint32_t) + bytes_for(rows, edges) + kPadding;
+  }
 
   template <typename Visit>
   void for_neighbours(std::uint32_t row, Visit visit) const {
-    for (const std::uint32_t to : neighbours(row)) visit(to);
+    std::uint64_t bit = std::uint64_t{begins_[row]} * bits_;
+    for (std::uint32_t left = begins_[row + 1] - begins_[row]; left > 0; --left, bit += bits_) {
+      std::uint64_t word = 0;
+      std::memcpy(&word, lists_.data() + bit / 8, sizeof word);
+      visit(static_cast<std::uint32_t>(word >> (bit % 8)) & mask_);
+    }
   }
   /// Fetches the row's edges.
   void prefetch(std::uint32_t row) const {
-    const auto edges = neighbours(row);
-    engine::prefetch(edges.data(), edges.size_bytes() + 63);
+    const std::uint64_t begin = std::uint64_t{begins_[row]} * bits_ / 8;
+    const std::uint64_t end = std::uint64_t{begins_[row + 1]} * bits_ / 8;
+    engine::prefetch(lists_.data() + begin, end - begin + kPadding);
   }
 
  private:
+  // An edge is read with the bytes behind it.
+  static constexpr std::size_t kPadding = sizeof(std::uint64_t);
+  /// Room for all of begins_, zeros.
+  void make_room();
+
   std::vector<std::uint32_t> begins_ = {0};
   std::uint32_t slots_ = 0;
+  unsigned bits_ = 1;
+  std::uint32_t mask_ = 1;
   AlignedBuffer lists_;
 };
 

@@ -29,10 +29,42 @@ TEST(Graph, ListsGrowShrinkAndFill) {
   EXPECT_EQ(out[0], 1U);
 }
 
+// Packed edges are the same ones, for numbers of any width.
+TEST(Edges, HoldWhatTheGraphHeld) {
+  std::mt19937_64 random(7);
+  for (const std::uint32_t rows : {1U, 2U, 3U, 64U, 65U, 1000U, 70000U}) {
+    Graph graph(rows, 9);
+    for (std::uint32_t row = 0; row < rows; ++row) {
+      std::vector<std::uint32_t> edges(random() % 10);
+      for (auto& edge : edges) edge = static_cast<std::uint32_t>(random() % rows);
+      if (row % 7 == 0 && !edges.empty()) edges.back() = rows - 1;
+      graph.set_neighbours(row, edges);
+    }
+    const Edges packed(graph);
+    ASSERT_EQ(packed.rows(), rows);
+    EXPECT_LE(packed.slots(), 9U);
+    EXPECT_EQ(packed.bytes_in_memory(), Edges::bytes_in_memory(rows, packed.begins().back()));
+    std::span<std::byte> room;
+    const Edges copy({packed.begins().begin(), packed.begins().end()}, room);
+    ASSERT_EQ(room.size(), packed.bytes().size());
+    std::copy(packed.bytes().begin(), packed.bytes().end(), room.begin());
+    std::vector<std::uint32_t> expected(9);
+    for (std::uint32_t row = 0; row < rows; ++row) {
+      expected.resize(9);
+      expected.resize(graph.neighbours(row, expected.data()));
+      ASSERT_EQ(packed.neighbours(row), expected) << rows << " rows, row " << row;
+      ASSERT_EQ(copy.neighbours(row), expected);
+    }
+  }
+  EXPECT_EQ(Edges::bits_for(100'947), 17U);
+  EXPECT_EQ(Edges::bits_for(1U << 17), 17U);
+  EXPECT_EQ(Edges::bits_for((1U << 17) + 1), 18U);
+}
+
 /// Points of a few factors in more dimensions, as embeddings lie, some of them copies.
 struct Points {
   Points(std::uint32_t rows, std::uint32_t dimensions, std::uint64_t seed, std::uint32_t copies = 0)
-      : layout{64, dimensions - 64, 2}, codes(layout, rows), random(seed) {
+      : layout{64, dimensions - 64, 1, 1}, codes(layout, rows), random(seed) {
     constexpr std::size_t kFactors = 12;
     std::normal_distribution<float> normal;
     std::vector<float> basis(kFactors * dimensions);

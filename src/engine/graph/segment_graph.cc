@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 namespace similis::engine {
@@ -9,23 +10,8 @@ namespace {
 
 constexpr std::size_t kSectionBytes = 16 << 20;
 
-/// The first section; the frame, copies, zeros and efforts follow, then the records, where each
-/// row's edges begin, and the edges, each in as many sections as it takes.
-struct Head {
-  std::uint32_t rows;
-  std::uint32_t dimensions;
-  std::uint32_t lead;
-  std::uint32_t code;  // kCode
-  std::uint32_t slots;
-  std::uint32_t entry;
-  std::uint32_t fine_words;
-  std::uint32_t learnt_rows;
-  float norm_bound;
-  std::uint32_t reserved;
-};
-static_assert(sizeof(Head) == 40);
 // Which codes these are: others are made again.
-constexpr std::uint32_t kCode = 20;
+constexpr std::uint32_t kCode = 21;
 // Where nothing could be tried: more than image features take.
 constexpr SegmentGraph::Effort kUntried{10, 0.2F, 0, 1500};
 constexpr float kReachMargin = 1.8F;
@@ -40,12 +26,6 @@ std::size_t sections_for(std::uint64_t bytes) {
 Status add_in_pieces(DerivedWriter& writer, std::span<const std::byte> bytes) {
   for (std::size_t at = 0; at < bytes.size(); at += kSectionBytes)
     TRY(writer.add(bytes.subspan(at, std::min(kSectionBytes, bytes.size() - at))));
-  return {};
-}
-
-Status read_in_pieces(const DerivedFile& file, std::size_t& section, std::span<std::byte> out) {
-  for (std::size_t at = 0; at < out.size(); at += kSectionBytes, ++section)
-    TRY(file.read(section, out.subspan(at, std::min(kSectionBytes, out.size() - at))));
   return {};
 }
 
@@ -70,7 +50,7 @@ void SegmentGraph::find_entries() {
   std::vector<std::uint32_t> sample;
   const std::uint32_t step = std::max<std::uint32_t>(1, rows() / kEntrySample);
   for (std::uint32_t row = 0; row < rows(); row += step)
-    if (!graph.neighbours(row).empty()) sample.push_back(row);
+    if (graph.begins()[row] != graph.begins()[row + 1]) sample.push_back(row);
   std::vector<float> distance(sample.size(), std::numeric_limits<float>::infinity());
   QueryCode query(codes.layout());
   for (std::uint32_t taken = entry;;) {
@@ -130,10 +110,9 @@ SegmentGraph::Effort SegmentGraph::effort(std::size_t k, float recall) const {
   return out;
 }
 
-std::uint64_t SegmentGraph::bytes_in_memory() const {
-  return frame.bytes_in_memory() + codes.bytes().size() + graph.bytes_in_memory() +
-         copies.size() * sizeof(Copy) + zeros.size() * sizeof(std::uint32_t) +
-         is_copy.size() * sizeof(std::uint64_t);
+std::uint64_t SegmentGraph::bytes_beside_codes() const {
+  return frame.bytes_in_memory() + graph.bytes_in_memory() + copies.size() * sizeof(Copy) +
+         zeros.size() * sizeof(std::uint32_t) + is_copy.size() * sizeof(std::uint64_t);
 }
 
 Result<Manifest::Derived> write_segment_graph(const SegmentGraph& graph, Storage& storage,
@@ -143,14 +122,16 @@ Result<Manifest::Derived> write_segment_graph(const SegmentGraph& graph, Storage
   ASSIGN_OR_RETURN(const auto writer, DerivedWriter::create(storage, directory, index, file,
                                                             DerivedKind::graph, segment));
   const CodeLayout& layout = graph.codes.layout();
-  Head head{};
+  GraphFile::Head head{};
   head.rows = graph.rows();
   head.dimensions = layout.lead + layout.tail;
   head.lead = layout.lead;
   head.code = kCode;
   head.slots = graph.graph.slots();
   head.entry = graph.entry;
-  head.fine_words = layout.fine_words;
+  head.second_words = layout.second_words;
+  head.third_words = layout.third_words;
+  head.edges = graph.graph.begins().back();
   head.learnt_rows = graph.learnt_rows;
   head.norm_bound = graph.norm_bound;
   const std::string frame = graph.frame.encode();
@@ -161,78 +142,126 @@ Result<Manifest::Derived> write_segment_graph(const SegmentGraph& graph, Storage
   TRY(writer->add(std::as_bytes(std::span(graph.efforts))));
   TRY(add_in_pieces(*writer, graph.codes.bytes()));
   TRY(add_in_pieces(*writer, std::as_bytes(graph.graph.begins())));
-  TRY(add_in_pieces(*writer, std::as_bytes(graph.graph.all())));
+  TRY(add_in_pieces(*writer, graph.graph.bytes()));
   return writer->finish();
 }
 
-Result<std::shared_ptr<const SegmentGraph>> read_segment_graph(
-    Storage& storage, const std::filesystem::path& directory, const Uuid& index,
-    std::uint32_t segment, std::uint32_t dimensions, const Manifest::Derived& record) {
-  const std::string name = (directory / derived_name(record.file)).native();
-  const Error bad(ErrorCode::corruption, name + ": the graph does not hold together",
-                  "It is made again from the vectors.");
-  ASSIGN_OR_RETURN(const auto file, DerivedFile::open(storage, directory, index, segment, record));
+Error GraphFile::bad() const {
+  return {ErrorCode::corruption, name_ + ": the graph does not hold together",
+          "It is made again from the vectors."};
+}
+
+Result<GraphFile> GraphFile::open(Storage& storage, const std::filesystem::path& directory,
+                                  const Uuid& index, std::uint32_t segment,
+                                  std::uint32_t dimensions, const Manifest::Derived& record) {
+  ASSIGN_OR_RETURN(auto file, DerivedFile::open(storage, directory, index, segment, record));
+  GraphFile out(std::move(file), (directory / derived_name(record.file)).native());
   if (record.kind != static_cast<std::uint32_t>(DerivedKind::graph) ||
-      file->sections() < kFirstOfRows || file->section_bytes(kHead) != sizeof(Head))
-    return bad;
-  Head head{};
-  TRY(file->read(kHead, std::as_writable_bytes(std::span(&head, 1))));
+      out.file_->sections() < kFirstOfRows)
+    return out.bad();
+  Head& head = out.head_;
+  const std::uint64_t head_bytes = out.file_->section_bytes(kHead);
+  if (head_bytes > sizeof(Head)) return out.bad();
+  TRY(out.file_->read(kHead, std::as_writable_bytes(std::span(&head, 1)).first(head_bytes)));
   if (head.code != kCode) {
-    return Error(ErrorCode::corruption, name + ": its codes are of another version",
+    return Error(ErrorCode::corruption, out.name_ + ": its codes are of another version",
                  "It is made again from the vectors.");
   }
-  std::string frame_bytes(file->section_bytes(kFrame), '\0');
-  TRY(file->read(kFrame, std::as_writable_bytes(std::span(frame_bytes))));
-  ASSIGN_OR_RETURN(Frame frame, Frame::decode(frame_bytes, name));
-  if (head.rows == 0 || head.dimensions != dimensions || frame.dimensions() != dimensions ||
-      frame.lead() != head.lead || head.lead % 64 != 0 || head.lead > dimensions ||
-      head.slots > 1024 || (head.entry >= head.rows && head.entry != Edges::kNone))
-    return bad;
-  const CodeLayout layout{head.lead, dimensions - head.lead, head.fine_words};
-  if (head.fine_words > layout.tail_words() || head.learnt_rows == 0 || !(head.norm_bound >= 0))
-    return bad;
-  const std::uint64_t code_bytes = std::uint64_t{head.rows} * layout.record_bytes();
-  const std::uint64_t begin_bytes = (std::uint64_t{head.rows} + 1) * sizeof(std::uint32_t);
-  if (file->sections() < kFirstOfRows + sections_for(code_bytes) + sections_for(begin_bytes))
-    return bad;
-  std::size_t section = kFirstOfRows;
-  // Reads what is `bytes` long from the next sections.
-  const auto read_rows = [&](std::span<std::byte> to) -> Status {
-    for (std::size_t at = 0, s = section; at < to.size(); at += kSectionBytes, ++s)
-      if (s >= file->sections() ||
-          file->section_bytes(s) != std::min(kSectionBytes, to.size() - at))
-        return bad;
-    return read_in_pieces(*file, section, to);
-  };
+  if (head_bytes != sizeof(Head) || head.rows == 0 || head.dimensions != dimensions ||
+      head.lead % 64 != 0 || head.lead > dimensions || head.slots > 1024 ||
+      (head.entry >= head.rows && head.entry != Edges::kNone) || head.learnt_rows == 0 ||
+      !(head.norm_bound >= 0) || head.edges > std::uint64_t{head.rows} * head.slots ||
+      head.edges > UINT32_MAX)
+    return out.bad();
+  out.layout_ = {head.lead, dimensions - head.lead, head.second_words, head.third_words, true};
+  if (head.second_words > out.layout_.tail_words() || head.third_words > head.second_words)
+    return out.bad();
+  return out;
+}
+
+std::uint64_t GraphFile::bytes_beside_codes() const {
+  const std::uint64_t copies = file_->section_bytes(kCopies), zeros = file_->section_bytes(kZeros);
+  const std::uint64_t marks = copies == 0 ? 0 : (std::uint64_t{head_.rows} + 63) / 64 * 8;
+  return Frame::bytes_in_memory(head_.dimensions, head_.lead) +
+         Edges::bytes_in_memory(head_.rows, head_.edges) + copies + zeros + marks;
+}
+
+/// Reads what is `bytes` long from the next sections.
+Status GraphFile::read_rows(std::size_t& section, std::span<std::byte> to) const {
+  for (std::size_t at = 0; at < to.size(); at += kSectionBytes, ++section) {
+    const auto piece = to.subspan(at, std::min(kSectionBytes, to.size() - at));
+    if (section >= file_->sections() || file_->section_bytes(section) != piece.size()) return bad();
+    TRY(file_->read(section, piece));
+  }
+  return {};
+}
+
+/// Reads the records, and leaves out what `to` has no room for.
+Status GraphFile::read_codes(std::size_t& section, CodeTable& to) const {
+  if (to.layout() == layout_) return read_rows(section, to.bytes());
+  // A record may begin in one section and end in the next: what is left of one stays in front.
+  const std::size_t stride = layout_.record_bytes();
+  AlignedBuffer buffer(kBlockBytes * (stride / kBlockBytes + 1) + kSectionBytes);
+  std::byte* const piece = buffer.data() + (buffer.size() - kSectionBytes);
+  std::size_t left = 0;
+  std::uint32_t row = 0;
+  for (std::uint64_t at = 0, all = stride * std::uint64_t{head_.rows}; at < all;) {
+    const std::size_t bytes = std::min<std::uint64_t>(kSectionBytes, all - at);
+    TRY(read_rows(section, {piece, bytes}));
+    at += bytes;
+    const std::byte* from = piece - left;
+    for (left += bytes; left >= stride; left -= stride, from += stride)
+      shorten_record(layout_, from, to.layout(), to.record(row++));
+    std::memmove(piece - left, from, left);
+  }
+  return {};
+}
+
+Result<std::shared_ptr<const SegmentGraph>> GraphFile::read(const CodeLayout& layout) const {
+  if (!layout_.holds(layout)) {
+    return Error(ErrorCode::corruption, name_ + ": its codes are shorter than the ones wanted",
+                 "It is made again from the vectors.");
+  }
+  std::string frame_bytes(file_->section_bytes(kFrame), '\0');
+  TRY(file_->read(kFrame, std::as_writable_bytes(std::span(frame_bytes))));
+  ASSIGN_OR_RETURN(Frame frame, Frame::decode(frame_bytes, name_));
+  if (frame.dimensions() != head_.dimensions || frame.lead() != head_.lead) return bad();
+  const std::uint64_t begins_count = std::uint64_t{head_.rows} + 1;
+  const std::size_t sections = kFirstOfRows +
+                               sections_for(std::uint64_t{head_.rows} * layout_.record_bytes()) +
+                               sections_for(begins_count * sizeof(std::uint32_t)) +
+                               sections_for(Edges::bytes_for(head_.rows, head_.edges));
+  if (file_->sections() != sections) return bad();
   auto out = std::make_shared<SegmentGraph>(SegmentGraph{
-      std::move(frame), CodeTable(layout, head.rows), Edges(), head.entry, {}, {}, {}});
-  out->learnt_rows = head.learnt_rows;
-  out->norm_bound = head.norm_bound;
-  ASSIGN_OR_RETURN(out->copies, read_values<SegmentGraph::Copy>(*file, kCopies));
-  ASSIGN_OR_RETURN(out->zeros, read_values<std::uint32_t>(*file, kZeros));
-  ASSIGN_OR_RETURN(out->efforts, read_values<SegmentGraph::Effort>(*file, kEfforts));
-  TRY(read_rows(out->codes.bytes()));
-  std::vector<std::uint32_t> begins(begin_bytes / sizeof(std::uint32_t));
-  TRY(read_rows(std::as_writable_bytes(std::span(begins))));
+      std::move(frame), CodeTable(layout, head_.rows), Edges(), head_.entry, {}, {}, {}});
+  out->learnt_rows = head_.learnt_rows;
+  out->norm_bound = head_.norm_bound;
+  ASSIGN_OR_RETURN(out->copies, read_values<SegmentGraph::Copy>(*file_, kCopies));
+  ASSIGN_OR_RETURN(out->zeros, read_values<std::uint32_t>(*file_, kZeros));
+  ASSIGN_OR_RETURN(out->efforts, read_values<SegmentGraph::Effort>(*file_, kEfforts));
+  std::size_t section = kFirstOfRows;
+  TRY(read_codes(section, out->codes));
+  std::vector<std::uint32_t> begins(begins_count);
+  TRY(read_rows(section, std::as_writable_bytes(std::span(begins))));
   if (begins.front() != 0 || !std::is_sorted(begins.begin(), begins.end()) ||
-      begins.back() > std::uint64_t{head.rows} * head.slots)
-    return bad;
+      begins.back() != head_.edges)
+    return bad();
   std::span<std::byte> edge_bytes;
   out->graph = Edges(std::move(begins), edge_bytes);
-  TRY(read_rows(edge_bytes));
-  if (file->sections() != section || out->graph.slots() > head.slots) return bad;
+  TRY(read_rows(section, edge_bytes));
+  if (out->graph.slots() > head_.slots) return bad();
   // What a walk follows without looking leads to rows that there are.
-  const auto outside = [&](std::uint32_t row) { return row >= head.rows; };
-  const auto edges = out->graph.all();
-  const bool sound = std::none_of(edges.begin(), edges.end(), outside) &&
-                     std::none_of(out->zeros.begin(), out->zeros.end(), outside) &&
-                     std::none_of(out->copies.begin(), out->copies.end(), [&](const auto& copy) {
-                       return outside(copy.original) || outside(copy.row);
-                     });
+  const auto outside = [&](std::uint32_t row) { return row >= head_.rows; };
+  bool sound = std::none_of(out->zeros.begin(), out->zeros.end(), outside) &&
+               std::none_of(out->copies.begin(), out->copies.end(), [&](const auto& copy) {
+                 return outside(copy.original) || outside(copy.row);
+               });
+  for (std::uint32_t row = 0; row < head_.rows; ++row)
+    out->graph.for_neighbours(row, [&](std::uint32_t to) { sound = sound && !outside(to); });
   const bool tried = std::all_of(out->efforts.begin(), out->efforts.end(), [](const auto& effort) {
     return effort.k > 0 && effort.reach > 0 && effort.comparisons > 0;
   });
-  if (!sound || !tried || !std::is_sorted(out->copies.begin(), out->copies.end())) return bad;
+  if (!sound || !tried || !std::is_sorted(out->copies.begin(), out->copies.end())) return bad();
   out->mark_copies();
   out->find_entries();
   return std::shared_ptr<const SegmentGraph>(std::move(out));

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -58,18 +60,68 @@ struct SegmentGraph {
   /// The least effort that finds `recall` of the nearest k; where none was measured to, twice the
   /// most that was tried.
   [[nodiscard]] Effort effort(std::size_t k, float recall) const;
-  [[nodiscard]] std::uint64_t bytes_in_memory() const;
+  [[nodiscard]] std::uint64_t bytes_in_memory() const {
+    return codes.bytes().size() + bytes_beside_codes();
+  }
+  [[nodiscard]] std::uint64_t bytes_beside_codes() const;
 };
 
-/// Writes it to a file of its own.
+/// Writes it to a file of its own. Its codes are as they were made: with every bit.
 Result<Manifest::Derived> write_segment_graph(const SegmentGraph& graph, Storage& storage,
                                               const std::filesystem::path& directory,
                                               const Uuid& index, std::uint64_t file,
                                               std::uint32_t segment);
 
-/// `corruption` when it does not hold together. `dimensions`: lifted_dimensions() of the index.
-Result<std::shared_ptr<const SegmentGraph>> read_segment_graph(
-    Storage& storage, const std::filesystem::path& directory, const Uuid& index,
-    std::uint32_t segment, std::uint32_t dimensions, const Manifest::Derived& record);
+/// One in its file, which holds its codes in full, whatever part of them there is room for.
+class GraphFile {
+ public:
+  /// `corruption` when it does not hold together. `dimensions`: lifted_dimensions() of the index.
+  static Result<GraphFile> open(Storage& storage, const std::filesystem::path& directory,
+                                const Uuid& index, std::uint32_t segment, std::uint32_t dimensions,
+                                const Manifest::Derived& record);
+
+  [[nodiscard]] std::uint32_t rows() const { return head_.rows; }
+  /// Of the codes in the file.
+  [[nodiscard]] const CodeLayout& layout() const { return layout_; }
+  /// What read() will take in memory besides the codes.
+  [[nodiscard]] std::uint64_t bytes_beside_codes() const;
+  /// The graph with codes of `layout`, which layout() holds, shortened as they are read.
+  /// `corruption` when the file does not hold together.
+  [[nodiscard]] Result<std::shared_ptr<const SegmentGraph>> read(const CodeLayout& layout) const;
+
+ private:
+  /// The first section; the frame, copies, zeros and efforts follow, then the records, where each
+  /// row's edges begin, and the edges, each in as many sections as it takes.
+  struct Head {
+    std::uint32_t rows;
+    std::uint32_t dimensions;
+    std::uint32_t lead;
+    std::uint32_t code;  // kCode
+    std::uint32_t slots;
+    std::uint32_t entry;
+    std::uint32_t second_words;
+    std::uint32_t third_words;
+    std::uint64_t edges;
+    std::uint32_t learnt_rows;
+    float norm_bound;
+  };
+  static_assert(sizeof(Head) == 48);
+
+  GraphFile(std::unique_ptr<DerivedFile> file, std::string name)
+      : file_(std::move(file)), name_(std::move(name)) {}
+  [[nodiscard]] Error bad() const;
+  Status read_rows(std::size_t& section, std::span<std::byte> to) const;
+  Status read_codes(std::size_t& section, CodeTable& to) const;
+
+  friend Result<Manifest::Derived> write_segment_graph(const SegmentGraph& graph, Storage& storage,
+                                                       const std::filesystem::path& directory,
+                                                       const Uuid& index, std::uint64_t file,
+                                                       std::uint32_t segment);
+
+  std::unique_ptr<DerivedFile> file_;
+  std::string name_;
+  Head head_{};
+  CodeLayout layout_;
+};
 
 }  // namespace similis::engine

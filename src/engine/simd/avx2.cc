@@ -253,11 +253,11 @@ inline __m256i count_bytes(__m256i v) {
 }
 
 std::int32_t dot_planes(const std::uint64_t* bits, const std::uint64_t* planes,
-                        std::size_t plane_count, std::size_t words) {
+                        std::size_t plane_count, std::size_t words, std::size_t stride) {
   constexpr std::size_t kWordsABlock = 16;  // 4 vectors: byte counts stay below 256
   __m256i total = _mm256_setzero_si256();   // four sums of 64 bits
   std::int32_t rest = 0;
-  for (std::size_t p = 0; p < plane_count; ++p, planes += words) {
+  for (std::size_t p = 0; p < plane_count; ++p, planes += stride) {
     __m256i plane = _mm256_setzero_si256();
     std::size_t w = 0;
     while (w + 4 <= words) {
@@ -319,7 +319,7 @@ void dot_codes(const std::uint8_t* const* codes, std::size_t count, const std::i
   for (std::size_t i = 0; i < count; ++i) {
     nibbles[i] = dot_nibbles(codes[i], query, dimensions);
     bits[i] = dot_planes(reinterpret_cast<const std::uint64_t*>(codes[i] + dimensions / 2), planes,
-                         plane_count, words);
+                         plane_count, words, words);
   }
 }
 

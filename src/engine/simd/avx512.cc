@@ -228,9 +228,9 @@ std::int32_t dot_crumbs(const std::uint8_t* codes, const std::int8_t* query,
 }
 
 std::int32_t dot_planes(const std::uint64_t* bits, const std::uint64_t* planes,
-                        std::size_t plane_count, std::size_t words) {
+                        std::size_t plane_count, std::size_t words, std::size_t stride) {
   __m512i total = _mm512_setzero_si512();
-  for (std::size_t p = 0; p < plane_count; ++p, planes += words) {
+  for (std::size_t p = 0; p < plane_count; ++p, planes += stride) {
     __m512i plane = _mm512_setzero_si512();
     for (std::size_t w = 0; w < words; w += 8) {
       const std::size_t rest = words - w;
@@ -289,7 +289,7 @@ void dot_codes(const std::uint8_t* const* codes, std::size_t count, const std::i
   for (std::size_t i = 0; i < count; ++i) {
     nibbles[i] = dot_nibbles(codes[i], query, dimensions);
     bits[i] = dot_planes(reinterpret_cast<const std::uint64_t*>(codes[i] + dimensions / 2), planes,
-                         plane_count, words);
+                         plane_count, words, words);
   }
 }
 

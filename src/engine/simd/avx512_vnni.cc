@@ -21,7 +21,7 @@ std::int32_t dot_nibbles(const std::uint8_t* codes, const std::int8_t* query,
 }
 
 std::int32_t dot_planes(const std::uint64_t* bits, const std::uint64_t* planes,
-                        std::size_t plane_count, std::size_t words) {
+                        std::size_t plane_count, std::size_t words, std::size_t stride) {
   // Horner's scheme, from the highest plane, which counts negative.
   __m512i total = _mm512_setzero_si512();
   for (std::size_t p = plane_count; p-- > 0;) {
@@ -29,8 +29,9 @@ std::int32_t dot_planes(const std::uint64_t* bits, const std::uint64_t* planes,
     for (std::size_t w = 0; w < words; w += 8) {
       const std::size_t rest = words - w;
       const auto mask = static_cast<__mmask8>(rest >= 8 ? 0xffu : (1u << rest) - 1);
-      const __m512i both = _mm512_and_si512(_mm512_maskz_loadu_epi64(mask, bits + w),
-                                            _mm512_maskz_loadu_epi64(mask, planes + p * words + w));
+      const __m512i both =
+          _mm512_and_si512(_mm512_maskz_loadu_epi64(mask, bits + w),
+                           _mm512_maskz_loadu_epi64(mask, planes + p * stride + w));
       plane = _mm512_add_epi64(plane, _mm512_popcnt_epi64(both));
     }
     total = p + 1 == plane_count ? _mm512_sub_epi64(total, plane)
@@ -110,7 +111,7 @@ void dot_codes(const std::uint8_t* const* codes, std::size_t count, const std::i
   for (std::size_t i = 0; i < count; ++i) {
     nibbles[i] = dot_nibbles(codes[i], query, dimensions);
     bits[i] = dot_planes(reinterpret_cast<const std::uint64_t*>(codes[i] + dimensions / 2), planes,
-                         plane_count, words);
+                         plane_count, words, words);
   }
 }
 

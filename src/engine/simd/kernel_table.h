@@ -43,9 +43,10 @@ struct Kernels {
   void (*to_planes)(const std::int8_t* in, std::size_t words, std::size_t plane_count,
                     std::uint64_t* out);
   /// Sum over p of 2^p * popcount(bits & planes[p]), the last plane counted negative: the inner
-  /// product of bits and signed integers in two's complement, a plane of `words` words each.
+  /// product of bits and signed integers in two's complement, a plane of `words` words each,
+  /// `stride` words from one to the next.
   std::int32_t (*dot_planes)(const std::uint64_t* bits, const std::uint64_t* planes,
-                             std::size_t plane_count, std::size_t words);
+                             std::size_t plane_count, std::size_t words, std::size_t stride);
   /// Both of them for many rows at once: at codes[i] lie the nibbles, and the bits behind them.
   /// nibbles[i] and bits[i] are what dot_nibbles and dot_planes say of them.
   void (*dot_codes)(const std::uint8_t* const* codes, std::size_t count, const std::int8_t* query,

@@ -154,11 +154,12 @@ TEST_P(KernelsTest, CodesAgreeWithScalar) {
 
   for (std::size_t words = 0; words <= 40; ++words) {
     for (const std::size_t planes : {1, 2, 4, 6}) {
-      std::vector<std::uint64_t> bits(words), values(words * planes);
+      const std::size_t stride = words + words % 3;
+      std::vector<std::uint64_t> bits(words), values(stride * planes);
       for (auto& b : bits) b = random();
       for (auto& v : values) v = random();
-      EXPECT_EQ(GetParam()->dot_planes(bits.data(), values.data(), planes, words),
-                kScalarKernels->dot_planes(bits.data(), values.data(), planes, words))
+      EXPECT_EQ(GetParam()->dot_planes(bits.data(), values.data(), planes, words, stride),
+                kScalarKernels->dot_planes(bits.data(), values.data(), planes, words, stride))
           << words << " words, " << planes << " planes";
     }
   }
@@ -187,7 +188,8 @@ TEST_P(KernelsTest, ManyCodesAtOnceAreAsEachAlone) {
           std::vector<std::uint64_t> own(words);
           if (words > 0) std::memcpy(own.data(), rows[i] + dimensions / 2, 8 * words);
           EXPECT_EQ(nibbles[i], kScalarKernels->dot_nibbles(rows[i], query.data(), dimensions));
-          EXPECT_EQ(bits[i], kScalarKernels->dot_planes(own.data(), values.data(), planes, words));
+          EXPECT_EQ(bits[i],
+                    kScalarKernels->dot_planes(own.data(), values.data(), planes, words, words));
         }
       }
     }

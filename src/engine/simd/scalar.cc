@@ -110,9 +110,9 @@ std::int32_t dot_crumbs(const std::uint8_t* codes, const std::int8_t* query,
 }
 
 std::int32_t dot_planes(const std::uint64_t* bits, const std::uint64_t* planes,
-                        std::size_t plane_count, std::size_t words) {
+                        std::size_t plane_count, std::size_t words, std::size_t stride) {
   std::int32_t sum = 0;
-  for (std::size_t p = 0; p < plane_count; ++p, planes += words) {
+  for (std::size_t p = 0; p < plane_count; ++p, planes += stride) {
     std::int32_t count = 0;
     for (std::size_t w = 0; w < words; ++w) count += __builtin_popcountll(bits[w] & planes[w]);
     sum += (p + 1 == plane_count ? -count : count) * (1 << p);
@@ -148,7 +148,7 @@ void dot_codes(const std::uint8_t* const* codes, std::size_t count, const std::i
   for (std::size_t i = 0; i < count; ++i) {
     nibbles[i] = dot_nibbles(codes[i], query, dimensions);
     bits[i] = dot_planes(reinterpret_cast<const std::uint64_t*>(codes[i] + dimensions / 2), planes,
-                         plane_count, words);
+                         plane_count, words, words);
   }
 }
 

@@ -19,17 +19,13 @@ constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-/// Memory at a block's alignment, uninitialised. Throws std::bad_alloc as new does.
+/// Memory at a block's alignment, uninitialised. Throws std::bad_alloc as new does. Large ones are
+/// mappings of their own: they go back to the system at their end, and pages that nobody touched
+/// take no memory.
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
-  /// `alignment`: a power of two.
-  explicit AlignedBuffer(std::size_t bytes, std::size_t alignment = kBlockBytes)
-      : bytes_(bytes),
-        data_(static_cast<std::byte*>(
-            std::aligned_alloc(alignment, round_up(bytes == 0 ? 1 : bytes, alignment)))) {
-    if (data_ == nullptr) throw std::bad_alloc();
-  }
+  explicit AlignedBuffer(std::size_t bytes) : AlignedBuffer(bytes, kBlockBytes) {}
 
   /// The same, and the kernel may back it with huge pages: for what is filled at once and read all
   /// over. One that fills bit by bit would take pages it does not use yet.
@@ -50,8 +46,47 @@ class AlignedBuffer {
   }
 
  private:
+#ifdef __SANITIZE_ADDRESS__
+  static constexpr std::size_t kMappedBytes = SIZE_MAX;  // which watches over malloc's memory only
+#else
+  static constexpr std::size_t kMappedBytes = 64 << 10;
+#endif
+  /// `alignment`: kBlockBytes or kHugePageBytes.
+  AlignedBuffer(std::size_t bytes, std::size_t alignment)
+      : bytes_(bytes),
+        data_(bytes < kMappedBytes ? allocate(bytes, alignment) : map(bytes, alignment),
+              Free(bytes < kMappedBytes ? 0 : round_up(bytes, kBlockBytes))) {}
+
+  static std::byte* allocate(std::size_t bytes, std::size_t alignment) {
+    void* const out = std::aligned_alloc(alignment, round_up(bytes == 0 ? 1 : bytes, alignment));
+    if (out == nullptr) throw std::bad_alloc();
+    return static_cast<std::byte*>(out);
+  }
+  static std::byte* map(std::size_t bytes, std::size_t alignment) {
+    // What lies in front of the first multiple of the alignment, and behind the end, is given back.
+    const std::size_t needed = round_up(bytes, kBlockBytes), slack = alignment - kBlockBytes;
+    void* const out =
+        ::mmap(nullptr, needed + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (out == MAP_FAILED) throw std::bad_alloc();
+    auto* const begin = static_cast<std::byte*>(out);
+    const std::size_t front =
+        (alignment - reinterpret_cast<std::uintptr_t>(out) % alignment) % alignment;
+    if (front > 0) (void)::munmap(begin, front);
+    if (slack > front) (void)::munmap(begin + front + needed, slack - front);
+    return begin + front;
+  }
+
   struct Free {
-    void operator()(std::byte* p) const { std::free(p); }
+    Free() : mapped(0) {}
+    explicit Free(std::size_t bytes) : mapped(bytes) {}
+    std::size_t mapped;  // bytes; 0: allocated
+    void operator()(std::byte* p) const {
+      if (mapped == 0) {
+        std::free(p);
+      } else {
+        (void)::munmap(p, mapped);
+      }
+    }
   };
   std::size_t bytes_ = 0;
   std::unique_ptr<std::byte, Free> data_;

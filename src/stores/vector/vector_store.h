@@ -51,12 +51,23 @@ struct VectorStoreCapabilities {
   bool exact_scores = true;
 };
 
+/// What a graph and its codes take in memory with codes of one length.
+struct VectorCodeTier {
+  std::string name;                 // "large", "middle", "small", "smallest"
+  std::int64_t bytes_a_vector = 0;  // of the codes alone
+  std::int64_t bytes_in_memory = 0;
+};
+
 struct VectorIndexStats {
   std::int64_t rows = 0;           // live vectors
   std::string kind;                // "flat", "graph"
   std::int64_t rows_in_graph = 0;  // of them; the others are compared one by one
   std::int64_t bytes_in_memory = 0;
   std::int64_t bytes_on_disk = 0;
+  std::string code_tier = {};  // the one in memory; "": none is
+  std::vector<VectorCodeTier> code_tiers =
+      {};                                 // longest first; empty where there is to be no graph
+  std::int64_t code_bytes_available = 0;  // what the memory limit leaves to them
 };
 
 struct VerifyFinding {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <charconv>
 #include <chrono>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <shared_mutex>
@@ -313,6 +314,12 @@ class EmbeddedVectorStore final : public VectorStore {
     out.rows_in_graph = static_cast<std::int64_t>(s.graph_rows);
     out.bytes_in_memory = static_cast<std::int64_t>(s.bytes_in_memory);
     out.bytes_on_disk = static_cast<std::int64_t>(s.bytes_on_disk);
+    out.code_tier = s.code_tier;
+    for (const engine::CodeTierBytes& tier : s.code_tiers)
+      out.code_tiers.push_back(
+          {tier.name, tier.record_bytes, static_cast<std::int64_t>(tier.bytes_in_memory)});
+    out.code_bytes_available = static_cast<std::int64_t>(
+        std::min<std::uint64_t>(s.graph_bytes_available, std::numeric_limits<std::int64_t>::max()));
     return out;
   }
 
