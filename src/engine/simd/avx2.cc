@@ -252,6 +252,13 @@ inline __m256i count_bytes(__m256i v) {
       _mm256_shuffle_epi8(counts, _mm256_and_si256(_mm256_srli_epi16(v, 4), low)));
 }
 
+/// Bits may lie at any address.
+inline std::uint64_t word_at(const void* from) {
+  std::uint64_t word = 0;
+  __builtin_memcpy(&word, from, sizeof word);
+  return word;
+}
+
 std::int32_t dot_planes(const std::uint64_t* bits, const std::uint64_t* planes,
                         std::size_t plane_count, std::size_t words, std::size_t stride) {
   constexpr std::size_t kWordsABlock = 16;  // 4 vectors: byte counts stay below 256
@@ -271,7 +278,7 @@ std::int32_t dot_planes(const std::uint64_t* bits, const std::uint64_t* planes,
       plane = _mm256_add_epi64(plane, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
     }
     std::int32_t count = 0;
-    for (; w < words; ++w) count += __builtin_popcountll(bits[w] & planes[w]);
+    for (; w < words; ++w) count += __builtin_popcountll(word_at(bits + w) & planes[w]);
     const bool negative = p + 1 == plane_count;
     rest += (negative ? -count : count) * (1 << p);
     plane = _mm256_sll_epi64(plane, _mm_cvtsi32_si128(static_cast<int>(p)));

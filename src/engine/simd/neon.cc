@@ -169,6 +169,13 @@ std::int32_t dot_crumbs(const std::uint8_t* codes, const std::int8_t* query,
   return vaddvq_s32(sum);
 }
 
+/// Bits may lie at any address.
+inline std::uint64_t word_at(const void* from) {
+  std::uint64_t word = 0;
+  __builtin_memcpy(&word, from, sizeof word);
+  return word;
+}
+
 std::int32_t dot_planes(const std::uint64_t* bits, const std::uint64_t* planes,
                         std::size_t plane_count, std::size_t words, std::size_t stride) {
   std::int32_t total = 0;
@@ -181,7 +188,7 @@ std::int32_t dot_planes(const std::uint64_t* bits, const std::uint64_t* planes,
       sum = vpadalq_u32(sum, vpaddlq_u16(vpaddlq_u8(vcntq_u8(both))));
     }
     auto count = static_cast<std::int32_t>(vaddvq_u64(sum));
-    for (; w < words; ++w) count += __builtin_popcountll(bits[w] & planes[w]);
+    for (; w < words; ++w) count += __builtin_popcountll(word_at(bits + w) & planes[w]);
     total += (p + 1 == plane_count ? -count : count) * (1 << p);
   }
   return total;

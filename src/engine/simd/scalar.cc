@@ -109,12 +109,20 @@ std::int32_t dot_crumbs(const std::uint8_t* codes, const std::int8_t* query,
   return sum;
 }
 
+/// Bits may lie at any address.
+inline std::uint64_t word_at(const void* from) {
+  std::uint64_t word = 0;
+  __builtin_memcpy(&word, from, sizeof word);
+  return word;
+}
+
 std::int32_t dot_planes(const std::uint64_t* bits, const std::uint64_t* planes,
                         std::size_t plane_count, std::size_t words, std::size_t stride) {
   std::int32_t sum = 0;
   for (std::size_t p = 0; p < plane_count; ++p, planes += stride) {
     std::int32_t count = 0;
-    for (std::size_t w = 0; w < words; ++w) count += __builtin_popcountll(bits[w] & planes[w]);
+    for (std::size_t w = 0; w < words; ++w)
+      count += __builtin_popcountll(word_at(bits + w) & planes[w]);
     sum += (p + 1 == plane_count ? -count : count) * (1 << p);
   }
   return sum;
