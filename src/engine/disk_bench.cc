@@ -13,7 +13,6 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <initializer_list>
 #include <iostream>
 #include <string>
 #include <thread>
@@ -81,8 +80,8 @@ void build(const std::filesystem::path& work, const Table<float>& base) {
 /// buffers for them stay.
 std::vector<SearchOptions> settings(bool on_disk, bool all) {
   std::vector<SearchOptions> out;
-  const auto add = [&](ScoreMode scores, std::initializer_list<float> recalls,
-                       std::initializer_list<float> doubts, std::initializer_list<float> reaches) {
+  const auto add = [&](ScoreMode scores, const std::vector<float>& recalls,
+                       const std::vector<float>& doubts, const std::vector<float>& reaches) {
     for (const float recall : recalls) {
       out.emplace_back().scores = scores;
       out.back().recall = recall;
@@ -96,8 +95,8 @@ std::vector<SearchOptions> settings(bool on_disk, bool all) {
     }
   };
   const auto exact = ScoreMode::exact, bounded = ScoreMode::bounded;
-  const auto reaches = hard ? std::initializer_list<float>{0.02F, 0.05F, 0.1F, 0.2F, 0.3F, 0.5F}
-                            : std::initializer_list<float>{0.05F, 0.065F, 0.08F, 0.1F, 0.13F, 0.2F};
+  const auto reaches = hard ? std::vector{0.02F, 0.05F, 0.1F, 0.2F, 0.3F, 0.5F}
+                            : std::vector{0.05F, 0.065F, 0.08F, 0.1F, 0.13F, 0.2F};
   if (on_disk) add(bounded, {0.95F, 0.99F, 0.999F}, {0.5F, 0.7F, 0.85F, 1, 1.6F, 2.2F, 3}, reaches);
   add(exact, {0.9F, 0.95F, 0.99F, 0.999F}, {}, {});
   if (all) add(exact, {}, {0.7F, 1, 1.6F, 3}, reaches);
