@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "filters.h"
 #include "ingest.h"
 #include "query.h"
 #include "table.h"
@@ -69,11 +70,30 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   writes_command->add_option("--data", writes.data,
                              "A folder with base.npy and query.npy, in place of generated vectors");
+  FiltersOptions filters;
+  CLI::App* filters_command = app.add_subcommand(
+      "filters", "Searches with filters: what they find and take, of many rows down to few");
+  filters_command->add_option("--rows", filters.rows, "Vectors")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  filters_command->add_option("--dimensions", filters.dimensions, "Of each")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  filters_command->add_option("--intrinsic", filters.intrinsic, "Of the surface they lie on")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  filters_command->add_option("--queries", filters.queries, "Queries")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  filters_command->add_option(
+      "--data", filters.data,
+      "A folder with base.npy and query.npy, in place of generated vectors");
   CLI11_PARSE(app, argc, argv);
-  const similis::Status status = ingest_command->parsed()   ? run_ingest(ingest)
-                                 : table_command->parsed()  ? run_table(table)
-                                 : writes_command->parsed() ? run_writes(writes)
-                                                            : run_query(query);
+  const similis::Status status = ingest_command->parsed()    ? run_ingest(ingest)
+                                 : table_command->parsed()   ? run_table(table)
+                                 : writes_command->parsed()  ? run_writes(writes)
+                                 : filters_command->parsed() ? run_filters(filters)
+                                                             : run_query(query);
   if (status.ok()) return 0;
   std::fprintf(stderr, "similis: %s. %s\n", status.error().message.c_str(),
                status.error().hint.c_str());

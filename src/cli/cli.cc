@@ -339,7 +339,7 @@ void add_local(CLI::App& root, std::vector<Registered>& commands, Parsed& parsed
 
   if (!has_bench) return;
   CLI::App* bench =
-      root.add_subcommand("bench", "Measure this machine: ingest, query, table, writes");
+      root.add_subcommand("bench", "Measure this machine: ingest, query, table, writes, filters");
   commands.push_back(
       {bench, [](Parsed& p, const Hooks& hooks, const std::stop_token&) -> Result<int> {
          return hooks.bench(p.bench_arguments);

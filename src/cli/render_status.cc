@@ -164,6 +164,12 @@ std::string collection_block(const Json& collection, bool named, const Terminal&
                 bytes_text(count_of(index, "bytes_on_disk")) + " on disk"},
                terminal),
         terminal);
+    if (index.contains("making") && index["making"].is_object()) {
+      out += line("graph",
+                  "being made: " + grouped(count_of(index["making"], "done")) + " of " +
+                      counted(count_of(index["making"], "vectors"), "vector", "vectors"),
+                  terminal);
+    }
     std::string codes = "codes";
     if (index.contains("codes") && index["codes"].is_object()) {
       for (const std::string& text : codes_text(index["codes"])) {

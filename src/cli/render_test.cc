@@ -197,6 +197,19 @@ TEST(RenderStatus, FitsWithHostileFoldersAndFailures) {
   }
 }
 
+TEST(RenderStatus, TellsHowFarAGraphIs) {
+  const Json collection{{"name", "pictures"},
+                        {"index",
+                         {{"kind", "graph"},
+                          {"vectors", 100947},
+                          {"making", {{"done", 34000}, {"vectors", 100947}}}}}};
+  const Terminal terminal = terminal_of(80, true);
+  const std::string text = render_status(Json{{"collections", {collection}}}, terminal);
+  expect_fits(text, terminal);
+  EXPECT_NE(text.find("graph     being made: 34,000 of 100,947 vectors\n"), std::string::npos)
+      << text;
+}
+
 TEST(RenderStatus, ExplainsTheCodesInMemoryInBytes) {
   const auto said = [](const Json& tier, std::int64_t available) {
     const Json codes{

@@ -147,8 +147,9 @@ class Calibration {
       for (std::size_t q = 0; q < found.size(); ++q)
         for (const Hit& hit : found[q].take()) right += hit.score >= floors[q];
       SegmentGraph::Effort effort{static_cast<std::uint32_t>(k), reach, 1, 0};
-      effort.comparisons = static_cast<float>(static_cast<double>(search.comparisons()) /
-                                              static_cast<double>(queries_.size()));
+      effort.comparisons =
+          std::max(1.0F, static_cast<float>(static_cast<double>(search.comparisons()) /
+                                            static_cast<double>(queries_.size())));
       if (wanted > 0)
         effort.recall = std::min(1.0F, static_cast<float>(right) / static_cast<float>(wanted));
       graph_.efforts.push_back(effort);

@@ -170,7 +170,8 @@ Status IndexImpl::build(Compaction& compaction, const SnapshotState& snapshot,
   output.set_parts(std::move(parts), output.rows());
   {
     std::lock_guard lock(commit_mutex);
-    if (output.rows() < options.graph_rows_min || !may_have_graph(output.rows(), nullptr))
+    if (output.rows() < options.graph_rows_min ||
+        !may_have_graph(graph_size_at_most(output.rows()), compaction.inputs))
       return {};
   }
   // Before anybody searches it: until it has a graph every row would be compared.

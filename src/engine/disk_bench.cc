@@ -9,17 +9,22 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iostream>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "engine/bench_data.h"
 #include "engine/index.h"
+#include "engine/storage/aligned_buffer.h"
+#include "engine/storage/format.h"
+#include "engine/storage/storage.h"
 
 namespace similis::engine {
 namespace {
@@ -101,6 +106,52 @@ std::vector<SearchOptions> settings(bool on_disk, bool all) {
   add(exact, {0.9F, 0.95F, 0.99F, 0.999F}, {}, {});
   if (all) add(exact, {}, {0.7F, 1, 1.6F, 3}, reaches);
   return out;
+}
+
+/// Random reads a second of a slot each, as searches ask for them: what the disk allows.
+double disk_reads(const std::filesystem::path& work, std::uint32_t bytes) {
+  constexpr double kSeconds = 2;
+  constexpr std::size_t kInGroup = 8, kGroups = 16;
+  std::filesystem::path largest;
+  std::uintmax_t size = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(work)) {
+    if (!entry.path().filename().native().starts_with("part-") || entry.file_size() <= size)
+      continue;
+    size = entry.file_size();
+    largest = entry.path();
+  }
+  const auto file = must(posix_storage().open(largest));
+  std::atomic<std::uint64_t> reads{0};
+  const auto read = [&](unsigned seed) {
+    std::mt19937_64 random(seed);
+    const auto queue = posix_storage().make_read_queue();
+    const std::size_t room = round_up(bytes, kBlockBytes);
+    AlignedBuffer buffer(room * kInGroup * kGroups);
+    std::vector<ReadGroup> groups(kGroups);
+    for (std::size_t g = 0; g < kGroups; ++g)
+      for (std::size_t i = 0; i < kInGroup; ++i)
+        groups[g].requests.push_back(
+            {file.get(), 0, {buffer.data() + (g * kInGroup + i) * room, bytes}, {}});
+    const double end = bench_seconds() + kSeconds;
+    for (bool goes_on = true; goes_on; goes_on = bench_seconds() < end) {
+      for (ReadGroup& group : groups) {
+        if (group.pending > 0) continue;
+        for (ReadRequest& request : group.requests)
+          request.offset = random() % ((size - bytes) / 512) * 512;
+        ReadGroup* const one = &group;
+        queue->submit({&one, 1});
+        reads += kInGroup;
+      }
+      queue->reap(true);
+    }
+    for (ReadGroup& group : groups)
+      while (group.pending > 0) queue->reap(true);
+  };
+  {
+    std::jthread other(read, 1);
+    read(2);
+  }
+  return static_cast<double>(reads) / kSeconds;
 }
 
 double size_on_disk(const std::filesystem::path& folder) {
@@ -197,6 +248,12 @@ void search(const std::filesystem::path& work, const Table<float>& queries,
   if (memory == 0) {
     while (index->statistics().vector_bytes_on_disk_only > 0)
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  if (memory != 0 && tier == "large") {
+    const auto slot = static_cast<std::uint32_t>(round_up(2 * queries.columns, 512));
+    std::printf(json ? "{\"engine\": \"similis\", \"disk_reads_per_s\": %.0f}\n"
+                     : "the disk: %.0f random reads a second\n",
+                disk_reads(work, slot));
   }
   const IndexStatistics before = index->statistics();
   std::printf(

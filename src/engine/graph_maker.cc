@@ -223,6 +223,10 @@ class GraphMaker {
     if (fresh.empty()) return {};
     std::unordered_map<std::uint32_t, std::uint32_t> moved;  // a copy's original, to one before it
     std::vector<std::byte> bytes, others;
+    ScratchPool::Lease buffer(index_.scratch);
+    const auto read = [&](std::uint32_t row, std::vector<std::byte>& to) {
+      return rows_.view().segment->read_row(*rows_.view().chunks, row, *buffer, to);
+    };
     for (std::uint32_t row = 0; row < first_; ++row) {
       if (row != from.entry && from.graph.degree(row) == 0) continue;
       const auto [begin, end] = fresh.equal_range(key_of(out.codes.record(row)));
@@ -238,31 +242,6 @@ class GraphMaker {
     for (SegmentGraph::Copy& copy : out.copies)
       if (const auto to = moved.find(copy.original); to != moved.end()) copy.original = to->second;
     for (const auto& [row, original] : moved) out.copies.push_back({original, row});
-    return {};
-  }
-
-  /// The row's bytes; none when they are damaged.
-  Status read(std::uint32_t row, std::vector<std::byte>& out) const {
-    const Geometry& geometry = index_.geometry;
-    out.clear();
-    const SegmentView& view = rows_.view();
-    const std::uint32_t at = row % geometry.chunk_rows;
-    if (const auto block = (*view.chunks)[row / geometry.chunk_rows]->block()) {
-      const std::byte* from = block->data() + std::size_t{at} * geometry.stride_bytes;
-      out.assign(from, from + geometry.row_bytes);
-      return {};
-    }
-    ScratchPool::Lease buffer(index_.scratch);
-    for (const auto& part : *view.segment->parts()) {
-      if (!part->holds(row)) continue;
-      const std::uint32_t in_part = row - part->first_ordinal();
-      Part::Rows read;
-      std::vector<std::uint32_t> damaged;
-      TRY(part->read_rows(in_part, 1, *buffer, read, nullptr, damaged));
-      if (!damaged.empty()) continue;
-      const std::byte* from = read.row(geometry, in_part);
-      out.assign(from, from + geometry.row_bytes);
-    }
     return {};
   }
 

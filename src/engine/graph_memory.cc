@@ -28,22 +28,30 @@ std::uint64_t IndexImpl::available_to_graphs() const {
   return budget->limit() - std::min(budget->limit(), others);
 }
 
-bool IndexImpl::may_have_graph(std::uint64_t rows, const Segment* replaced) const {
-  if (!suits_graph(rows)) return false;
-  std::vector<GraphSize> sizes{graph_size_at_most(rows, code_dimensions(), kDegree)};
-  for (const auto& segment : segments)
-    if (segment->graph() && segment.get() != replaced) sizes.push_back(segment->graph_size());
+GraphSize IndexImpl::graph_size_at_most(std::uint64_t rows) const {
+  return engine::graph_size_at_most(rows, code_dimensions(), kDegree);
+}
+
+bool IndexImpl::may_have_graph(const GraphSize& size,
+                               std::span<const std::shared_ptr<Segment>> replaced) const {
+  if (!suits_graph(size.rows)) return false;
+  std::vector<GraphSize> sizes{size};
+  for (const auto& segment : segments) {
+    if (!segment->graph() || std::find(replaced.begin(), replaced.end(), segment) != replaced.end())
+      continue;
+    sizes.push_back(segment->graph_size());
+  }
   return plan_codes(sizes, code_dimensions(), available_to_graphs()).tier.has_value();
 }
 
 MemoryPlan IndexImpl::plan_graphs(Graphs which) const {
   std::vector<GraphSize> sizes;
   for (const auto& segment : segments) {
-    if (segment->graph() || segment->stored_graph()) {
+    if (segment->graph() || (segment->stored_graph() && which != Graphs::in_memory)) {
       sizes.push_back(segment->graph_size());
     } else if (which == Graphs::there_and_wanting && segment->rows() >= options.graph_rows_min &&
                suits_graph(segment->rows())) {
-      sizes.push_back(graph_size_at_most(segment->rows(), code_dimensions(), kDegree));
+      sizes.push_back(graph_size_at_most(segment->rows()));
     }
   }
   return plan_codes(sizes, code_dimensions(), available_to_graphs());
@@ -78,15 +86,23 @@ void IndexImpl::load_graphs(const Manifest& manifest) {
       }
     }
   }
-  if (found.empty()) return;
-  const MemoryPlan plan = plan_graphs(Graphs::there);
-  if (!plan.tier) {
-    similis::log(LogLevel::warning,
-                 directory.native() + ": its graphs take " + std::to_string(plan.bytes.back()) +
-                     " bytes of memory at least, the limit leaves " +
-                     std::to_string(plan.available) +
-                     "; without them every vector is compared (index.memory_max)");
-    return;
+  // Where there is not room for all, the smallest stay out.
+  std::sort(found.begin(), found.end(),
+            [](const Found& a, const Found& b) { return a.file.rows() > b.file.rows(); });
+  const MemoryPlan all = plan_graphs(Graphs::there);
+  MemoryPlan plan = all;
+  while (!plan.tier && !found.empty()) {
+    found.pop_back();
+    std::vector<GraphSize> sizes;
+    for (const Found& one : found) sizes.push_back(one.segment->graph_size());
+    plan = plan_codes(sizes, code_dimensions(), all.available);
+  }
+  if (!all.tier) {
+    similis::log(LogLevel::warning, directory.native() + ": its graphs take " +
+                                        std::to_string(all.bytes.back()) +
+                                        " bytes of memory at least, the limit leaves " +
+                                        std::to_string(all.available) +
+                                        "; what has none compares every vector (index.memory_max)");
   }
   for (const Found& one : found) {
     auto graph = one.file.read(layout_of(*plan.tier, code_dimensions()));
@@ -104,39 +120,63 @@ void IndexImpl::fit_graphs() {
   CodeLayout layout;
   {
     std::lock_guard lock(commit_mutex);
-    const MemoryPlan plan = plan_graphs(Graphs::there);
+    MemoryPlan plan = plan_graphs(Graphs::there);
+    const bool all = plan.tier.has_value();
+    if (!all) plan = plan_graphs(Graphs::in_memory);
     // What searches use already stays, though the limit is passed; the next opening goes without.
     layout = layout_of(plan.tier.value_or(CodeTier::smallest), code_dimensions());
     for (const auto& segment : segments) {
-      if (!segment->stored_graph()) continue;
-      if (!segment->graph()) {
-        if (plan.tier) unfit.push_back(segment);
-        continue;
-      }
-      const CodeLayout& has = segment->graph()->codes.layout();
-      // Longer codes are read once the file has all rows; shorter ones at once, and what the file
-      // lacks is taken in again.
-      const bool whole = segment->stored_graph()->size.rows == segment->graph()->rows();
-      if (has != layout && (whole || has.holds(layout))) unfit.push_back(segment);
+      const auto& graph = segment->graph();
+      if (!graph && !segment->stored_graph()) continue;
+      if (graph ? graph->codes.layout() != layout : all) unfit.push_back(segment);
     }
   }
-  for (const auto& segment : unfit) {
-    auto file = GraphFile::open(storage, directory, uuid, segment->number(), code_dimensions(),
-                                segment->stored_graph()->record);
-    auto graph = file.ok() ? file->read(layout) : std::move(file).error();
-    if (!graph.ok()) {
-      similis::log(LogLevel::warning, "codes stay as they are: " + graph.error().message);
-      continue;
-    }
-    std::lock_guard lock(commit_mutex);
-    segment->set_graph(std::move(graph).value());
-  }
+  for (const auto& segment : unfit) fit_graph(*segment, layout);
   if (!unfit.empty()) {
     std::lock_guard lock(commit_mutex);
     publish();
     budget_tables();
   }
   return_free_memory();
+}
+
+void IndexImpl::load_absent_graphs() {
+  std::lock_guard one_at_a_time(compaction_mutex);
+  bool absent = false;
+  {
+    std::lock_guard lock(commit_mutex);
+    for (const auto& segment : segments)
+      absent = absent || (segment->stored_graph() && !segment->graph());
+    absent = absent && plan_graphs(Graphs::there).tier.has_value();
+  }
+  if (absent) fit_graphs();
+}
+
+// Longer codes are read from the file, once it has all rows that the graph in memory has.
+void IndexImpl::fit_graph(Segment& segment, const CodeLayout& layout) {
+  const std::shared_ptr<const SegmentGraph> has = segment.graph();
+  std::shared_ptr<const SegmentGraph> graph;
+  if (has && has->codes.layout().holds(layout)) {
+    graph = shortened(*has, layout);
+  } else if (segment.stored_graph() && (!has || segment.stored_graph()->size.rows == has->rows())) {
+    const Manifest::Derived record = segment.stored_graph()->record;
+    auto file =
+        GraphFile::open(storage, directory, uuid, segment.number(), code_dimensions(), record);
+    auto read = file.ok() ? file->read(layout) : std::move(file).error();
+    if (!read.ok()) {
+      similis::log(LogLevel::warning, read.error().message + "; it is written again");
+      std::lock_guard lock(commit_mutex);
+      lost_graphs.push_back({derived_name(record.file), 0, read.error().message});
+      obsolete_files.push_back(derived_name(record.file));
+      segment.set_stored_graph({});
+      graphs_changed = true;
+      return;
+    }
+    graph = std::move(read).value();
+  }
+  if (!graph) return;
+  std::lock_guard lock(commit_mutex);
+  segment.set_graph(std::move(graph));
 }
 
 }  // namespace similis::engine

@@ -26,7 +26,7 @@ constexpr float kSignsDoubt = 1.18F, kNoLowBitsDoubt = 0.9F;
 float doubt_for(const SearchOptions& options) {
   const bool bounded = options.scores == ScoreMode::bounded;
   if (options.recall <= 0.95F) return bounded ? 0.5F : 0.7F;
-  if (options.recall <= 0.99F) return bounded ? 0.85F : 1;
+  if (options.recall <= 0.99F) return 1;
   if (options.recall <= 0.999F) return bounded ? 2 : 1.6F;
   return 3;
 }
@@ -80,7 +80,7 @@ void GraphSearch::mark() {
 
 bool GraphSearch::is_wanted(const GraphSource& source, std::uint32_t row) const {
   if (options_.filter) return (source.wanted[row / 64] >> (row % 64) & 1) != 0;
-  if (source.view->dead == 0) return true;
+  if (!source.view->segment->has_dead()) return true;
   const std::uint32_t chunk_rows = source.view->segment->geometry().chunk_rows;
   const Chunk& chunk = *(*source.view->chunks)[row / chunk_rows];
   return chunk.death[row % chunk_rows].load(std::memory_order_relaxed) > snapshot_.lsn;
@@ -160,7 +160,7 @@ Status GraphSearch::begin(GraphWorker& worker, std::span<Flight> flights, Aligne
     queries[i] = flights[i].vector = prepared(flights[i]);
   }
   for (std::uint32_t source = 0; source < sources_.size(); ++source)
-    gather(worker, walkers, std::span(queries).first(flights.size()), source);
+    TRY(gather(worker, walkers, std::span(queries).first(flights.size()), source));
   std::size_t bytes[kGroup], total = 0;
   for (std::size_t i = 0; i < flights.size(); ++i) {
     choose(walkers[i].estimates);
@@ -203,19 +203,19 @@ struct GraphSearch::Plan {
   double returnable = 0;   // rows there are of those that may be returned
   double wanted = 0;       // of them a walk is to come upon so many,
   double within = 0;       // among the nearest so many that it finds
-  double list_size = 0;    // of the walk
   float reach = 0;         // of the walk
   double comparisons = 0;  // that it takes
 
   [[nodiscard]] bool scanning_is_less() const { return returnable <= comparisons; }
   [[nodiscard]] WalkLimits limits() const {
-    return {static_cast<std::size_t>(std::min(list_size, rows)), reach,
+    const double list = std::isfinite(reach) ? kListPerRank * within + kListMin : within;
+    return {static_cast<std::size_t>(std::min(list, rows)), reach,
             static_cast<std::size_t>(std::min(within, rows))};
   }
+  /// A walk looks around from all of the rows within.
   void widen(double times) {
     within *= times;
-    list_size *= times;
-    comparisons *= std::pow(times, kComparisonsGrowth);
+    comparisons = std::max(comparisons * std::pow(times, kComparisonsGrowth), within);
   }
 };
 
@@ -232,10 +232,10 @@ GraphSearch::Plan GraphSearch::plan(std::uint32_t source_number) const {
           : std::max(0.0, plan.rows - source.view->dead - static_cast<double>(graph.zeros.size()));
   const auto k = static_cast<double>(std::max(options_.k, kRankMin));
   if (options_.list_size != 0) {
-    plan.within = plan.list_size = static_cast<double>(options_.list_size);
-    plan.wanted = kFoundShare * std::min(plan.list_size, plan.returnable);
+    plan.within = static_cast<double>(options_.list_size);
+    plan.wanted = kFoundShare * std::min(plan.within, plan.returnable);
     plan.reach = std::numeric_limits<float>::infinity();
-    plan.comparisons = kComparisonsOfList * std::pow(plan.list_size, kComparisonsGrowth);
+    plan.comparisons = kComparisonsOfList * std::pow(plan.within, kComparisonsGrowth);
   } else {
     const SegmentGraph::Effort effort = graph.effort(options_.k, options_.recall);
     plan.reach = options_.reach != 0 ? options_.reach : effort.reach;
@@ -244,7 +244,6 @@ GraphSearch::Plan GraphSearch::plan(std::uint32_t source_number) const {
       plan.comparisons = static_cast<double>(effort.comparisons);
     plan.within = k;
     plan.wanted = std::min(k, plan.returnable);
-    plan.list_size = kListPerRank * k + kListMin;
   }
   // Of what a walk finds only a share may be returned: it looks at as many more, and some to spare.
   if (plan.returnable > 0 && plan.returnable < plan.rows) {
@@ -278,11 +277,11 @@ void GraphSearch::turn(GraphWorker& worker, std::span<Walker> walkers,
 }
 
 // Walks one graph, or scans the codes of what passes the filter when that is less work.
-void GraphSearch::gather(GraphWorker& worker, std::span<Walker> walkers,
-                         std::span<const float* const> queries, std::uint32_t source_number) {
+Status GraphSearch::gather(GraphWorker& worker, std::span<Walker> walkers,
+                           std::span<const float* const> queries, std::uint32_t source_number) {
   const GraphSource& source = sources_[source_number];
   const SegmentGraph& graph = *source.view->graph;
-  if (graph.entry == Graph::kNone || (options_.filter && source.matches == 0)) return;
+  if (graph.entry == Graph::kNone || (options_.filter && source.matches == 0)) return {};
   turn(worker, walkers, queries, graph);
   const Plan plan = this->plan(source_number);
   const bool walks = !plan.scanning_is_less();
@@ -297,12 +296,13 @@ void GraphSearch::gather(GraphWorker& worker, std::span<Walker> walkers,
     for (const Walker& walker : walkers) compared += walker.walk.comparisons();
     comparisons_.fetch_add(compared, std::memory_order_relaxed);
   }
-  for (Walker& walker : walkers) collect(walker, plan, walks);
+  for (Walker& walker : walkers) TRY(collect(walker, plan, walks));
+  return {};
 }
 
 // Takes what the walk found. Where that is too little, as it was led away, the walk is made again
 // with a longer list, and in the end the codes are scanned.
-void GraphSearch::collect(Walker& walker, Plan plan, bool walked) const {
+Status GraphSearch::collect(Walker& walker, Plan plan, bool walked) const {
   const GraphSource& source = sources_[plan.source];
   const SegmentGraph& graph = *source.view->graph;
   const QueryCode& code = *walker.code;
@@ -325,6 +325,7 @@ void GraphSearch::collect(Walker& walker, Plan plan, bool walked) const {
   bool found = false;
   for (int round = 0; walked && !found && round < kRoundsMax; ++round) {
     if (round > 0) {
+      TRY(options_.call.check());
       if (plan.scanning_is_less()) break;
       out.resize(before);
       walker.walk.run(graph.graph, graph.codes, code, graph.entries, plan.limits());
@@ -339,9 +340,10 @@ void GraphSearch::collect(Walker& walker, Plan plan, bool walked) const {
     // Where most of what lies near must not be returned, the share is smaller there than it is on
     // the whole.
     found = count >= plan.wanted || plan.within >= plan.rows;
+    plan.comparisons = static_cast<double>(walker.walk.comparisons());
     plan.widen(std::clamp(plan.wanted / std::max(count, 1.0), 1.5, kWiderMax));
   }
-  if (found) return;
+  if (found) return {};
   out.resize(before);
   auto zero = graph.zeros.begin();
   const auto scan = [&](std::uint32_t row) {
@@ -362,6 +364,7 @@ void GraphSearch::collect(Walker& walker, Plan plan, bool walked) const {
     if (i > 0 && graph.copies[i - 1].original == node) continue;
     if (!is_wanted(source, node)) consider(node);
   }
+  return {};
 }
 
 std::optional<std::uint32_t> GraphSearch::wanted_of(const GraphSource& source,
@@ -451,6 +454,7 @@ Status GraphSearch::finish(Flight& flight) {
   const auto pairs = shape_.metric == Metric::l2 ? kernels.l2 : kernels.dot;
   const float* query = flight.vector;
   TopK& top = (*tops_)[flight.query];
+  std::vector<std::byte> copied;
   for (const Flight::Chosen& one : flight.chosen) {
     const GraphSource& source = sources_[one.source];
     const std::byte* vector = one.vector;
@@ -466,27 +470,49 @@ Status GraphSearch::finish(Flight& flight) {
           request.status.error().code != ErrorCode::corruption)
         return request.status.error();
       if (!read || !one.part->is_intact(one.row_in_part, one.place, request.out.data())) {
-        std::lock_guard lock(mutex_);
-        damaged_->push_back({source.view->segment, {one.row}});
-        continue;
+        {
+          std::lock_guard lock(mutex_);
+          damaged_->push_back({source.view->segment, {one.row}});
+        }
+        // One of equal bytes may be sound.
+        TRY(find_copy(source, one.node, one.row, copied));
+        if (copied.empty()) continue;
+        vector = copied.data();
       }
     }
     const auto* row = reinterpret_cast<const std::uint16_t*>(vector);
     float raw = 0;
     pairs(&row, 1, &query, 1, shape_.dimensions, &raw);
-    offer(top, source, one.node, {0, shape_.metric == Metric::l2 ? -raw : raw});
+    const std::optional<std::uint32_t> lost =
+        vector == copied.data() ? std::optional(one.row) : std::nullopt;
+    offer(top, source, one.node, {0, shape_.metric == Metric::l2 ? -raw : raw}, lost);
   }
   if (shape_.metric == Metric::cosine) offer_zeros(top);
   flight.blocks.clear();
   return {};
 }
 
+// Of a row that is not what was written: another one of the same node, as it was read.
+Status GraphSearch::find_copy(const GraphSource& source, std::uint32_t node, std::uint32_t lost,
+                              std::vector<std::byte>& out) const {
+  AlignedBuffer buffer;
+  const auto try_row = [&](std::uint32_t row) -> Status {
+    if (row == lost || !out.empty() || !is_wanted(source, row)) return {};
+    return source.view->segment->read_row(*source.view->chunks, row, buffer, out);
+  };
+  out.clear();
+  TRY(try_row(node));
+  for (const auto& copy : source.view->graph->copies_of(node)) TRY(try_row(copy.row));
+  return {};
+}
+
 // The row of a node and those of equal bytes to it, as far as they may be returned.
-void GraphSearch::offer(TopK& top, const GraphSource& source, std::uint32_t node, Hit hit) const {
+void GraphSearch::offer(TopK& top, const GraphSource& source, std::uint32_t node, Hit hit,
+                        std::optional<std::uint32_t> lost) const {
   if (hit.score < top.floor()) return;
   const std::uint32_t chunk_rows = source.view->segment->geometry().chunk_rows;
   const auto one = [&](std::uint32_t row) {
-    if (!is_wanted(source, row)) return;
+    if (row == lost || !is_wanted(source, row)) return;
     hit.id = (*source.view->chunks)[row / chunk_rows]->ids[row % chunk_rows];
     top.offer(hit);
   };

@@ -78,20 +78,24 @@ class GraphSearch {
   [[nodiscard]] Plan plan(std::uint32_t source) const;
   /// How many times its error an estimate is doubted.
   [[nodiscard]] float doubt_of(const CodeLayout& layout) const;
-  void gather(GraphWorker& worker, std::span<Walker> walkers, std::span<const float* const> queries,
-              std::uint32_t source);
+  Status gather(GraphWorker& worker, std::span<Walker> walkers,
+                std::span<const float* const> queries, std::uint32_t source);
   void turn(GraphWorker& worker, std::span<Walker> walkers, std::span<const float* const> queries,
             const SegmentGraph& graph) const;
   /// The query as it is compared: with metric cosine a copy of length 1.
   const float* prepared(Flight& flight) const;
-  void collect(Walker& walker, Plan plan, bool walked) const;
+  Status collect(Walker& walker, Plan plan, bool walked) const;
   void choose(std::vector<Estimate>& estimates) const;
   /// Bytes that its reads need.
   Result<std::size_t> find_vectors(Flight& flight, std::span<const Estimate> chosen);
   void place_reads(Flight& flight, std::byte* at);
   Status finish(Flight& flight);
+  Status find_copy(const GraphSource& source, std::uint32_t node, std::uint32_t lost,
+                   std::vector<std::byte>& out) const;
   static bool is_read(std::span<const Flight> flights);
-  void offer(TopK& top, const GraphSource& source, std::uint32_t node, Hit hit) const;
+  /// `lost`: a row of them that is damaged.
+  void offer(TopK& top, const GraphSource& source, std::uint32_t node, Hit hit,
+             std::optional<std::uint32_t> lost = {}) const;
   void offer_zeros(TopK& top) const;
   /// The node, or the first of its copies, that may be returned.
   [[nodiscard]] std::optional<std::uint32_t> wanted_of(const GraphSource& source,

@@ -15,6 +15,15 @@ constexpr int kRestFactor = 10;
 // One that failed, for lack of space or memory, is not tried again at once.
 constexpr auto kAfterFailure = std::chrono::minutes(1);
 
+template <typename Make>
+auto without_bad_alloc(const Make& make) -> decltype(make()) {
+  try {
+    return make();
+  } catch (const std::bad_alloc&) {
+    return Error(ErrorCode::resource_exhausted, "out of memory");
+  }
+}
+
 }  // namespace
 
 Result<StoredGraph> IndexImpl::write_graph(const SegmentGraph& graph, const Segment& segment) {
@@ -80,7 +89,7 @@ bool IndexImpl::takes_in(const SegmentGraph& graph) const {
 std::optional<IndexImpl::GraphTask> IndexImpl::choose_graph(GraphDue wanted) const {
   if (!read_only.empty()) return {};
   if (wanted != GraphDue::any && std::chrono::steady_clock::now() < graph_not_before) return {};
-  const std::uint32_t rows_min = options.graph_rows_min;
+  const std::uint32_t rows_min = std::max<std::uint32_t>(1, options.graph_rows_min);
   // A new segment begins in the frame of the one that has most rows in a graph.
   std::shared_ptr<const SegmentGraph> elder;
   for (const auto& segment : segments)
@@ -117,9 +126,13 @@ std::optional<IndexImpl::GraphTask> IndexImpl::choose_graph(GraphDue wanted) con
       task.write = wanted == GraphDue::any || (wanted == GraphDue::worth && worth);
     }
     // Asked last: it adds up the memory of all tables, and this runs with every commit.
-    if ((anew || extend || task.write) &&
-        (!(anew || extend) || may_have_graph(rows, segment.get())))
-      return task;
+    GraphSize size = graph_size_at_most(anew || !graph ? rows : behind);
+    if (!anew && graph) {
+      size.rows += covered;
+      size.bytes_beside_codes += graph->bytes_beside_codes();
+    }
+    const bool grows = anew || extend;
+    if ((grows || task.write) && (!grows || may_have_graph(size, {&segment, 1}))) return task;
   }
   return {};
 }
@@ -147,8 +160,10 @@ Result<bool> IndexImpl::make_graph_once(GraphDue wanted, unsigned thread_count,
     lsn = last_lsn;
   }
   const auto begin = std::chrono::steady_clock::now();
-  auto made = task->from ? grow_graph(*task, view, rows, thread_count, call)
-                         : make_graph(view, rows, lsn, thread_count, call);
+  auto made = without_bad_alloc([&] {
+    return task->from ? grow_graph(*task, view, rows, thread_count, call)
+                      : make_graph(view, rows, lsn, thread_count, call);
+  });
   const auto now = std::chrono::steady_clock::now();
   {
     std::lock_guard lock(commit_mutex);
@@ -156,7 +171,7 @@ Result<bool> IndexImpl::make_graph_once(GraphDue wanted, unsigned thread_count,
       graph_not_before = now + kAfterFailure;
       return std::move(made).error();
     }
-    graph_rest_until = now + kRestFactor * (now - begin);
+    graph_rest_until = std::max(graph_rest_until, now + kRestFactor * (now - begin));
     segment.set_graph(std::move(made->graph));
     if (task->write) {
       if (segment.stored_graph())

@@ -155,19 +155,25 @@ struct IndexImpl {
   }
   /// Whether an index of this shape can have a graph of so many rows.
   [[nodiscard]] bool suits_graph(std::uint64_t rows) const;
-  /// And whether the memory for one is there, beside the others' shortest codes. `replaced`: the
-  /// segment whose graph it would take the place of.
-  [[nodiscard]] bool may_have_graph(std::uint64_t rows,
-                                    const Segment* replaced = nullptr) const;  // (commit)
+  /// The most that a graph of so many rows can take.
+  [[nodiscard]] GraphSize graph_size_at_most(std::uint64_t rows) const;
+  /// Whether the memory for one is there, beside the others' shortest codes. `replaced`: segments
+  /// whose graphs it would take the place of.
+  [[nodiscard]] bool may_have_graph(
+      const GraphSize& size,
+      std::span<const std::shared_ptr<Segment>> replaced) const;  // (commit)
   /// What the memory limit leaves to graphs.
   [[nodiscard]] std::uint64_t available_to_graphs() const;  // (commit)
-  /// Of all graphs there are, and of those that are wanting.
-  enum class Graphs { there, there_and_wanting };
+  /// Of those in memory, of all that there are, and of those that are wanting besides.
+  enum class Graphs { in_memory, there, there_and_wanting };
   [[nodiscard]] MemoryPlan plan_graphs(Graphs which) const;  // (commit)
   /// Reads the graphs in the files of `manifest`, with as many bits of their codes as fit.
   void load_graphs(const Manifest& manifest);
   /// Has as many bits of the codes in memory as fit now; compaction_mutex is held.
   void fit_graphs();
+  void fit_graph(Segment& segment, const CodeLayout& layout);
+  /// Reads graphs that there was no room for, once there is.
+  void load_absent_graphs();
 
   // --- maintenance.cc
   void after_commit();
@@ -199,7 +205,8 @@ struct IndexImpl {
                               const SearchOptions& search_options);
   /// Rows whose vectors are not what was written count as erased from here on: what cannot be
   /// relied on is not served, and whoever compares ids finds them missing. Takes commit_mutex.
-  void drop_damaged(const Segment& segment, std::span<const std::uint32_t> ordinals);
+  /// False for a segment that is not one of the index (any more).
+  bool drop_damaged(const Segment& segment, std::span<const std::uint32_t> ordinals);
 
   // --- verify.cc
   Result<std::vector<DamageReport>> verify(const CallOptions& call);

@@ -112,6 +112,7 @@ Status IndexImpl::maintain() {
     std::lock_guard one_at_a_time(compaction_mutex);
     fit_graphs();
   }
+  load_absent_graphs();
   return settle_memory(Load::everything);
 }
 

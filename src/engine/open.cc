@@ -4,9 +4,9 @@
 #include <random>
 
 #include "base/log.h"
-#include "engine/graph/lift.h"
 #include "engine/index_impl.h"
 #include "engine/raw_columns.h"
+#include "engine/simd/kernels.h"
 
 namespace similis::engine {
 namespace {
@@ -142,6 +142,7 @@ Status IndexImpl::recover(const Manifest& manifest) {
   TRY(replay_logs(manifest, log_files));
 
   budget_tables();
+  if (budget->tables() > budget->limit()) budget->make_room(this);
   if (budget->tables() > budget->limit()) {
     return Error(ErrorCode::resource_exhausted,
                  directory.native() + ": with this index " + std::to_string(budget->tables()) +
@@ -158,6 +159,10 @@ Status IndexImpl::recover(const Manifest& manifest) {
   TRY(settle_memory(options.background ? Load::what_is_scanned : Load::everything));
   return_free_memory();
   budget->join(this, [this] {
+    // While a graph is made nothing is shortened: its end does that.
+    if (std::unique_lock lock(compaction_mutex, std::try_to_lock);
+        lock && budget->tables() > budget->limit())
+      fit_graphs();
     if (auto settled = settle_memory(Load::what_is_scanned); !settled.ok())
       similis::log(LogLevel::warning,
                    "making room in " + directory.native() + ": " + settled.error().message);
@@ -350,6 +355,13 @@ Status IndexImpl::replay(const WalRecord& record) {
   if (record.header.lsn <= last_lsn) return {};
   if (record.header.operation != WalOperation::erase) TRY(format->check(record.attributes));
   last_lsn = record.header.lsn;
+  if (record.header.operation == WalOperation::upsert && shape.metric != Metric::cosine) {
+    std::vector<float> values(shape.dimensions);
+    simd::kernels().to_float(reinterpret_cast<const std::uint16_t*>(record.vector.data()),
+                             values.size(), values.data());
+    const float squares = simd::kernels().extent(values.data(), values.size()).squares;
+    norm_max = std::max(norm_max, std::sqrt(squares));
+  }
   apply(record);
   log_bytes.fetch_add(record.header.bytes, std::memory_order_relaxed);
   return {};

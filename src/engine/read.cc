@@ -90,11 +90,12 @@ Result<SearchAnswer> IndexImpl::search(const SnapshotState& state, std::span<con
   return answer;
 }
 
-void IndexImpl::drop_damaged(const Segment& segment, std::span<const std::uint32_t> ordinals) {
+bool IndexImpl::drop_damaged(const Segment& segment, std::span<const std::uint32_t> ordinals) {
   std::uint64_t dropped = 0;
   std::lock_guard lock(commit_mutex);
   Segment* current = find_segment(segment.number());
-  if (current == nullptr) return;  // compacted away: the rows that were good live on elsewhere
+  if (current == nullptr)
+    return false;  // compacted away: the rows that were good live on elsewhere
   std::unique_lock map_lock(map_mutex);
   for (const std::uint32_t ordinal : ordinals) {
     if (!current->alive(ordinal)) continue;
@@ -103,11 +104,12 @@ void IndexImpl::drop_damaged(const Segment& segment, std::span<const std::uint32
     kill({current->number(), ordinal}, 0);
     ++dropped;
   }
-  if (dropped == 0) return;
+  if (dropped == 0) return true;
   damaged_rows += dropped;
   similis::log(LogLevel::error, directory.native() + ": " + std::to_string(dropped) +
                                     " vectors are damaged on disk; their rows count as erased "
                                     "until they are written again (verify names the places)");
+  return true;
 }
 
 IndexStatistics IndexImpl::statistics() {
@@ -146,7 +148,7 @@ IndexStatistics IndexImpl::statistics() {
   out.graph_bytes_available = plan.available;
   for (std::size_t t = 0; t < kCodeTiers && plan.bytes[t] > 0; ++t) {
     const auto tier = static_cast<CodeTier>(t);
-    const CodeLayout layout = layout_of(tier, shape.dimensions);
+    const CodeLayout layout = layout_of(tier, code_dimensions());
     out.code_tiers.push_back({std::string(name_of(tier)),
                               static_cast<std::uint32_t>(layout.record_bytes()), plan.bytes[t]});
     for (const auto& segment : segments)

@@ -23,6 +23,8 @@ Status check_values(std::span<const float> vector, std::uint32_t dimensions,
                  position + ": its vector has " + std::to_string(vector.size()) +
                      " dimensions, this index " + std::to_string(dimensions));
   }
+  const simd::Extent extent = simd::kernels().extent(vector.data(), vector.size());
+  if (extent.largest <= kHalfMax && std::isfinite(extent.squares)) return {};
   for (std::size_t i = 0; i < vector.size(); ++i) {
     if (!(std::abs(vector[i]) <= kHalfMax)) {
       return Error(ErrorCode::invalid_argument,
@@ -38,6 +40,12 @@ double norm_of(std::span<const float> vector) {
   double sum = 0;
   for (const float v : vector) sum += static_cast<double>(v) * v;
   return std::sqrt(sum);
+}
+
+void normalise_exactly(std::span<const float> vector, std::span<float> out) {
+  const double norm = norm_of(vector);
+  for (std::size_t i = 0; i < out.size(); ++i)
+    out[i] = norm > 0 ? static_cast<float>(vector[i] / norm) : 0;
 }
 
 Status check_search(const IndexShape& shape, std::span<const float> queries,
@@ -91,9 +99,12 @@ std::vector<const float*> normalised(std::span<const float* const> queries, cons
 }  // namespace
 
 void normalise(std::span<const float> vector, std::span<float> out) {
-  const double norm = norm_of(vector);
-  for (std::size_t i = 0; i < out.size(); ++i)
-    out[i] = norm > 0 ? static_cast<float>(vector[i] / norm) : 0;
+  // What is too small to be squared takes its time.
+  constexpr float kTiny = 1e-20F;
+  const float squares = simd::kernels().extent(vector.data(), vector.size()).squares;
+  if (squares <= kTiny) return normalise_exactly(vector, out);
+  const float scale = 1 / std::sqrt(squares);
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = vector[i] * scale;
 }
 
 Result<float> encode_vector(std::span<const float> vector, Metric metric, std::uint32_t dimensions,
@@ -102,7 +113,7 @@ Result<float> encode_vector(std::span<const float> vector, Metric metric, std::u
   const auto& kernels = simd::kernels();
   if (metric == Metric::cosine) {
     std::vector<float> unit(vector.size());
-    normalise(vector, unit);
+    normalise_exactly(vector, unit);  // as it is rounded once more
     kernels.to_half(unit.data(), unit.size(), out.data());
     return 1.0F;
   }

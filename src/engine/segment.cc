@@ -55,13 +55,17 @@ std::uint32_t Segment::append_stored(std::uint64_t id, bool dead) {
   const std::uint32_t at = rows_ % geometry_.chunk_rows;
   chunk.ids[at] = id;
   chunk.death[at].store(dead ? 0 : kAlive, std::memory_order_relaxed);
-  if (dead) ++dead_;
+  if (dead) {
+    ++dead_;
+    has_dead_ = true;
+  }
   return rows_++;
 }
 
 bool Segment::kill(std::uint32_t ordinal, std::uint64_t lsn) {
   auto& death = (*chunks_)[ordinal / geometry_.chunk_rows]->death[ordinal % geometry_.chunk_rows];
   if (death.load(std::memory_order_relaxed) != kAlive) return false;
+  has_dead_ = true;  // before anybody can see the row dead
   death.store(lsn, std::memory_order_relaxed);
   ++dead_;
   return true;
@@ -153,6 +157,29 @@ Result<std::shared_ptr<VectorBlock>> Segment::read_block(
     }
   }
   return block;
+}
+
+Status Segment::read_row(const ChunkList& chunks, std::uint32_t ordinal, AlignedBuffer& scratch,
+                         std::vector<std::byte>& out) const {
+  out.clear();
+  const std::uint32_t at = ordinal % geometry_.chunk_rows;
+  if (const auto block = chunks[ordinal / geometry_.chunk_rows]->block()) {
+    const std::byte* const from = block->data() + std::size_t{at} * geometry_.stride_bytes;
+    out.assign(from, from + geometry_.row_bytes);
+    return {};
+  }
+  const auto parts_now = parts();
+  for (const auto& part : *parts_now) {
+    if (!part->holds(ordinal)) continue;
+    const std::uint32_t in_part = ordinal - part->first_ordinal();
+    Part::Rows read;
+    std::vector<std::uint32_t> damaged;
+    TRY(part->read_rows(in_part, 1, scratch, read, nullptr, damaged));
+    if (!damaged.empty()) continue;
+    const std::byte* const from = read.row(geometry_, in_part);
+    out.assign(from, from + geometry_.row_bytes);
+  }
+  return {};
 }
 
 }  // namespace similis::engine

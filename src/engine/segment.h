@@ -114,6 +114,8 @@ class Segment {
   void mark_changed(std::uint32_t ordinal);
   [[nodiscard]] std::uint32_t rows() const { return rows_; }
   [[nodiscard]] std::uint32_t dead() const { return dead_; }
+  /// Whether any row ever died, damaged ones included. Any thread.
+  [[nodiscard]] bool has_dead() const { return has_dead_.load(std::memory_order_relaxed); }
   [[nodiscard]] bool sealed() const { return sealed_; }
   void seal() { sealed_ = true; }
   [[nodiscard]] std::uint32_t persisted_rows() const { return persisted_rows_; }
@@ -143,6 +145,10 @@ class Segment {
   Result<std::shared_ptr<VectorBlock>> read_block(std::uint32_t chunk, std::uint32_t rows,
                                                   AlignedBuffer& scratch,
                                                   std::vector<std::uint32_t>& damaged) const;
+  /// One row's vector, from memory or its part. `out` stays empty when its bytes are not what was
+  /// written. `chunks`: of a view.
+  Status read_row(const ChunkList& chunks, std::uint32_t ordinal, AlignedBuffer& scratch,
+                  std::vector<std::byte>& out) const;
   [[nodiscard]] std::shared_ptr<MemoryBudget> budget() const { return budget_; }
 
  private:
@@ -157,6 +163,7 @@ class Segment {
   mutable bool chunks_viewed_ = false;  // a snapshot may hold the list: it is copied to grow
   std::uint32_t rows_ = 0;
   std::uint32_t dead_ = 0;
+  std::atomic<bool> has_dead_{false};
   bool sealed_ = false;
   std::uint32_t persisted_rows_ = 0;
   std::vector<std::uint32_t> changed_;

@@ -197,6 +197,11 @@ std::optional<wire::CodesDoc> codes_doc(const VectorIndexStats& index) {
   return doc;
 }
 
+std::optional<wire::GraphMakingDoc> making_doc(const VectorIndexStats& index) {
+  if (index.graph_rows_wanted == 0) return std::nullopt;
+  return wire::GraphMakingDoc{index.graph_rows_done, index.graph_rows_wanted};
+}
+
 wire::CollectionDoc collection_doc(const CollectionSummary& summary, const Permissions& allowed) {
   wire::CollectionDoc doc;
   doc.name = summary.collection.name;
@@ -211,9 +216,9 @@ wire::CollectionDoc collection_doc(const CollectionSummary& summary, const Permi
                                             wire::display_text(error->message), error->hint};
       if (!allowed.see_paths) doc.index_error->detail = "the index cannot be opened";
     } else {
-      doc.index =
-          wire::IndexDoc{summary.index.kind, summary.index.rows, summary.index.bytes_in_memory,
-                         summary.index.bytes_on_disk, codes_doc(summary.index)};
+      doc.index = wire::IndexDoc{
+          summary.index.kind,          summary.index.rows,       summary.index.bytes_in_memory,
+          summary.index.bytes_on_disk, codes_doc(summary.index), making_doc(summary.index)};
     }
   }
   std::map<std::string, std::int64_t> skipped;

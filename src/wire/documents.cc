@@ -179,6 +179,12 @@ void describe(A& a, X& x) {
   a.field("tiers", x.tiers);
 }
 
+template <typename A, Of<GraphMakingDoc> X>
+void describe(A& a, X& x) {
+  a.field("done", x.done);
+  a.field("vectors", x.vectors);
+}
+
 template <typename A, Of<IndexDoc> X>
 void describe(A& a, X& x) {
   a.field("kind", x.kind);
@@ -186,6 +192,7 @@ void describe(A& a, X& x) {
   a.field("bytes_in_memory", x.bytes_in_memory);
   a.field("bytes_on_disk", x.bytes_on_disk);
   a.nullable("codes", x.codes);
+  a.nullable("making", x.making);
 }
 
 template <typename A, Of<IndexErrorDoc> X>

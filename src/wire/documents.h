@@ -153,12 +153,19 @@ struct CodesDoc {
   std::vector<CodeTierDoc> tiers;  // longest first
 };
 
+/// A graph that is being made: vectors in it, of how many.
+struct GraphMakingDoc {
+  std::int64_t done = 0;
+  std::int64_t vectors = 0;
+};
+
 struct IndexDoc {
   std::string kind;
   std::int64_t vectors = 0;
   std::int64_t bytes_in_memory = 0;
   std::int64_t bytes_on_disk = 0;
-  std::optional<CodesDoc> codes;  // null where there is to be no graph
+  std::optional<CodesDoc> codes;         // null where there is to be no graph
+  std::optional<GraphMakingDoc> making;  // null when none is being made
 };
 
 struct IndexErrorDoc {

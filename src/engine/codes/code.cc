@@ -37,9 +37,7 @@ float from_upper_half(std::uint16_t half) {
 }
 
 float squares(const float* values, std::size_t count) {
-  float sum = 0;
-  for (std::size_t i = 0; i < count; ++i) sum += values[i] * values[i];
-  return sum;
+  return simd::kernels().extent(values, count).squares;
 }
 
 /// What the grid vector u makes of the run o: the sums <u, o> and <u, u>.
@@ -267,17 +265,18 @@ void QueryCode::set(std::span<const float> turned) {
   const auto& kernels = simd::kernels();
   const auto quantise = [&](const float* values, std::size_t count, float top, std::int8_t* out,
                             float& step, float& sum) {
-    float largest = 0;
-    for (std::size_t i = 0; i < count; ++i) largest = std::max(largest, std::abs(values[i]));
-    step = largest / top;
-    const float scale = largest > 0 ? top / largest : 0;
+    const simd::Extent extent = kernels.extent(values, count);
+    step = extent.largest / top;
+    const float scale = extent.largest > 0 ? top / extent.largest : 0;
     sum = static_cast<float>(kernels.to_bytes(values, count, scale, out));
+    return extent.squares;
   };
   constexpr auto kLargest = static_cast<float>((1 << (kPlanes - 1)) - 1);
   const float* lead = turned.data();
   const float* tail = lead + layout_.lead;
-  quantise(lead, layout_.lead, 127, lead_.data(), lead_step_, lead_sum_);
-  quantise(tail, layout_.tail, kLargest, tail_.data(), tail_step_, tail_sum_);
+  const float lead_squared = quantise(lead, layout_.lead, 127, lead_.data(), lead_step_, lead_sum_);
+  const float tail_squared =
+      quantise(tail, layout_.tail, kLargest, tail_.data(), tail_step_, tail_sum_);
   const auto sum_of = [&](std::size_t begin, std::size_t end) {
     return static_cast<float>(
         std::accumulate(tail_.data() + 64 * begin, tail_.data() + 64 * end, std::int32_t{0}));
@@ -288,8 +287,6 @@ void QueryCode::set(std::span<const float> turned) {
   plane_count_ = kPlanes;
   dropped_ = kDropped;
   kernels.to_planes(tail_.data(), layout_.tail_words(), kPlanes, planes_.data());
-  const float lead_squared = squares(lead, layout_.lead);
-  const float tail_squared = squares(tail, layout_.tail);
   lead_length_ = std::sqrt(lead_squared);
   tail_length_ = std::sqrt(tail_squared);
   squared_length_ = lead_squared + tail_squared;

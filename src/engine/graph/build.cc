@@ -110,7 +110,9 @@ class Builder {
       if (worker.edges.size() > options_.degree) prune_edges(worker, row);
       out.graph.set_neighbours(row, worker.edges);
     };
-    if (!for_each_row(pool, threads, 0, count, go_on, cut)) return stopped();
+    // It takes little: what was done before counts.
+    const GoOn still = [&](std::size_t) { return !go_on || go_on(count); };
+    if (!for_each_row(pool, threads, 0, count, still, cut)) return stopped();
     connect(out, count);
     return out;
   }

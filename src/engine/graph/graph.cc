@@ -61,6 +61,13 @@ Edges::Edges(std::vector<std::uint32_t> begins, std::span<std::byte>& to_fill)
   to_fill = lists_.span().first(bytes_for(rows(), begins_.back()));
 }
 
+Edges Edges::copy() const {
+  std::span<std::byte> lists;
+  Edges out(begins_, lists);
+  std::memcpy(lists.data(), lists_.data(), lists.size());
+  return out;
+}
+
 unsigned Edges::bits_for(std::uint32_t rows) {
   return rows < 2 ? 1 : static_cast<unsigned>(std::bit_width(rows - 1));
 }

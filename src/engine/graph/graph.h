@@ -80,6 +80,7 @@ class Edges {
   /// `to_fill` gets the room for what bytes() says.
   Edges(std::vector<std::uint32_t> begins, std::span<std::byte>& to_fill);
 
+  [[nodiscard]] Edges copy() const;
   [[nodiscard]] std::uint32_t rows() const {
     return static_cast<std::uint32_t>(begins_.size()) - 1;
   }

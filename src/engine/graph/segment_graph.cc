@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
+
+#include "engine/graph/build.h"
 
 namespace similis::engine {
 namespace {
@@ -14,7 +17,9 @@ constexpr std::size_t kSectionBytes = 16 << 20;
 constexpr std::uint32_t kCode = 21;
 // Where nothing could be tried: more than image features take.
 constexpr SegmentGraph::Effort kUntried{10, 0.2F, 0, 1500};
-constexpr float kReachMargin = 1.8F;
+// What is searched for may be harder to find than what was tried: as measured on image features
+// (docs/engine.md).
+constexpr float kReachTimes = 1.2F, kReachMore = 0.025F, kComparisonsTimes = 1.4F;
 constexpr std::uint32_t kEntrySample = 1024;
 constexpr std::size_t kEntries = 16;
 enum Section : std::size_t { kHead, kFrame, kCopies, kZeros, kEfforts, kFirstOfRows };
@@ -104,15 +109,28 @@ SegmentGraph::Effort SegmentGraph::effort(std::size_t k, float recall) const {
     out.comparisons *= static_cast<float>(k) / static_cast<float>(large);
   }
   out.k = static_cast<std::uint32_t>(k);
-  // What is searched for may be harder to find than what was tried.
-  out.reach *= kReachMargin;
-  out.comparisons *= kReachMargin;
+  out.reach = kReachTimes * out.reach + kReachMore;
+  out.comparisons *= kComparisonsTimes;
   return out;
 }
 
 std::uint64_t SegmentGraph::bytes_beside_codes() const {
   return frame.bytes_in_memory() + graph.bytes_in_memory() + copies.size() * sizeof(Copy) +
          zeros.size() * sizeof(std::uint32_t) + is_copy.size() * sizeof(std::uint64_t);
+}
+
+std::shared_ptr<const SegmentGraph> shortened(const SegmentGraph& graph, const CodeLayout& layout) {
+  auto out = std::make_shared<SegmentGraph>(SegmentGraph{
+      graph.frame, CodeTable(layout, graph.rows()), graph.graph.copy(), graph.entry, graph.copies});
+  out->zeros = graph.zeros;
+  out->efforts = graph.efforts;
+  out->learnt_rows = graph.learnt_rows;
+  out->norm_bound = graph.norm_bound;
+  out->is_copy = graph.is_copy;
+  out->entries = graph.entries;
+  for (std::uint32_t row = 0; row < graph.rows(); ++row)
+    shorten_record(graph.codes.layout(), graph.codes.record(row), layout, out->codes.record(row));
+  return out;
 }
 
 Result<Manifest::Derived> write_segment_graph(const SegmentGraph& graph, Storage& storage,
@@ -168,7 +186,7 @@ Result<GraphFile> GraphFile::open(Storage& storage, const std::filesystem::path&
                  "It is made again from the vectors.");
   }
   if (head_bytes != sizeof(Head) || head.rows == 0 || head.dimensions != dimensions ||
-      head.lead % 64 != 0 || head.lead > dimensions || head.slots > 1024 ||
+      head.lead % 64 != 0 || head.lead > dimensions || head.slots > GraphOptions().degree ||
       (head.entry >= head.rows && head.entry != Edges::kNone) || head.learnt_rows == 0 ||
       !(head.norm_bound >= 0) || head.edges > std::uint64_t{head.rows} * head.slots ||
       head.edges > UINT32_MAX)
@@ -261,7 +279,10 @@ Result<std::shared_ptr<const SegmentGraph>> GraphFile::read(const CodeLayout& la
   const bool tried = std::all_of(out->efforts.begin(), out->efforts.end(), [](const auto& effort) {
     return effort.k > 0 && effort.reach > 0 && effort.comparisons > 0;
   });
-  if (!sound || !tried || !std::is_sorted(out->copies.begin(), out->copies.end())) return bad();
+  const auto rises = [](const auto& values) {
+    return std::adjacent_find(values.begin(), values.end(), std::greater_equal<>()) == values.end();
+  };
+  if (!sound || !tried || !rises(out->copies) || !rises(out->zeros)) return bad();
   out->mark_copies();
   out->find_entries();
   return std::shared_ptr<const SegmentGraph>(std::move(out));

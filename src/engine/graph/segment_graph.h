@@ -43,7 +43,8 @@ struct SegmentGraph {
 
   /// How many rows there were when frame and efforts were last learnt.
   std::uint32_t learnt_rows = 0;
-  /// Of metric inner_product what rows are lifted by (lift.h): none in the graph is longer.
+  /// Of metric inner_product what rows are lifted by (lift.h): none in the graph is longer, but for
+  /// rounding.
   float norm_bound = 0;
 
   [[nodiscard]] std::uint32_t rows() const { return codes.rows(); }
@@ -65,6 +66,9 @@ struct SegmentGraph {
   }
   [[nodiscard]] std::uint64_t bytes_beside_codes() const;
 };
+
+/// The same graph with shorter codes: its own hold `layout`.
+std::shared_ptr<const SegmentGraph> shortened(const SegmentGraph& graph, const CodeLayout& layout);
 
 /// Writes it to a file of its own. Its codes are as they were made: with every bit.
 Result<Manifest::Derived> write_segment_graph(const SegmentGraph& graph, Storage& storage,

@@ -1,5 +1,6 @@
 // AVX2, FMA and F16C. Compiled with flags of its own: include nothing here whose inline functions
 // other files could share, or the linker may give them code that older CPUs cannot run.
+#include "engine/simd/extent.h"
 #include "engine/simd/kernel_table.h"
 
 #if defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
@@ -330,9 +331,9 @@ void dot_codes(const std::uint8_t* const* codes, std::size_t count, const std::i
   }
 }
 
-constexpr Kernels kTable{"avx2",    pairs<false>, pairs<true>, to_half,    to_float,
-                         add_rows,  hadamard,     dot_nibbles, dot_crumbs, to_bytes,
-                         to_planes, dot_planes,   dot_codes};
+constexpr Kernels kTable{"avx2",   pairs<false>, pairs<true>, extent,      to_half,
+                         to_float, add_rows,     hadamard,    dot_nibbles, dot_crumbs,
+                         to_bytes, to_planes,    dot_planes,  dot_codes};
 
 }  // namespace
 

@@ -1,5 +1,6 @@
 // AVX-512 F, BW and VL. As in avx2.cc: include nothing here whose inline functions other files
 // could share.
+#include "engine/simd/extent.h"
 #include "engine/simd/kernel_table.h"
 
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__)
@@ -293,9 +294,9 @@ void dot_codes(const std::uint8_t* const* codes, std::size_t count, const std::i
   }
 }
 
-constexpr Kernels kTable{"avx512",  pairs<false>, pairs<true>, to_half,    to_float,
-                         add_rows,  hadamard,     dot_nibbles, dot_crumbs, to_bytes,
-                         to_planes, dot_planes,   dot_codes};
+constexpr Kernels kTable{"avx512", pairs<false>, pairs<true>, extent,      to_half,
+                         to_float, add_rows,     hadamard,    dot_nibbles, dot_crumbs,
+                         to_bytes, to_planes,    dot_planes,  dot_codes};
 
 }  // namespace
 

@@ -5,6 +5,12 @@
 
 namespace similis::engine::simd {
 
+/// Of a vector.
+struct Extent {
+  float squares = 0;  // the sum of them; not a number where a value is none
+  float largest = 0;  // magnitude, of the values that are numbers
+};
+
 /// One instruction set's functions. Rows are fp16 (IEEE binary16 bits), queries f32; neither needs
 /// alignment. `dot` and `l2` fill out[r * query_count + q] for every pair: the inner product, and
 /// the squared Euclidean distance. One pair's result never depends on which rows and queries
@@ -16,6 +22,7 @@ struct Kernels {
   const char* name;
   Pairs dot;
   Pairs l2;
+  Extent (*extent)(const float* values, std::size_t count);
   /// Rounds to nearest, ties to even; beyond 65504 becomes infinity.
   void (*to_half)(const float* in, std::size_t count, std::uint16_t* out);
   void (*to_float)(const std::uint16_t* in, std::size_t count, float* out);

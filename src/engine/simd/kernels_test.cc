@@ -225,6 +225,32 @@ TEST_P(KernelsTest, BytesAndPlanesAgreeWithScalar) {
   }
 }
 
+TEST_P(KernelsTest, ExtentTellsLengthAndLargest) {
+  std::mt19937_64 random(8);
+  std::normal_distribution<float> normal;
+  for (const std::size_t count : {0, 1, 3, 15, 16, 17, 31, 63, 1280, 1281}) {
+    std::vector<float> values(count);
+    double squares = 0;
+    float largest = 0;
+    for (float& v : values) {
+      v = normal(random);
+      squares += static_cast<double>(v) * v;
+      largest = std::max(largest, std::abs(v));
+    }
+    const Extent extent = GetParam()->extent(values.data(), count);
+    EXPECT_NEAR(extent.squares, squares, 1e-5 * squares);
+    EXPECT_EQ(extent.largest, largest);
+    for (const std::size_t at : {std::size_t{0}, count / 2, count - 1}) {
+      if (at >= count) continue;
+      std::vector<float> spoilt = values;
+      spoilt[at] = std::nanf("");
+      EXPECT_TRUE(std::isnan(GetParam()->extent(spoilt.data(), count).squares)) << at;
+      spoilt[at] = -INFINITY;
+      EXPECT_EQ(GetParam()->extent(spoilt.data(), count).largest, INFINITY) << at;
+    }
+  }
+}
+
 // Twice is once back; lengths are kept; the scalar table says what it should be.
 TEST_P(KernelsTest, HadamardIsItsOwnInverse) {
   std::mt19937_64 random(7);

@@ -1,3 +1,4 @@
+#include "engine/simd/extent.h"
 #include "engine/simd/kernel_table.h"
 
 #if defined(__aarch64__)
@@ -221,9 +222,9 @@ void dot_codes(const std::uint8_t* const* codes, std::size_t count, const std::i
   }
 }
 
-constexpr Kernels kTable{"neon",    pairs<false>, pairs<true>, to_half,    to_float,
-                         add_rows,  hadamard,     dot_nibbles, dot_crumbs, to_bytes,
-                         to_planes, dot_planes,   dot_codes};
+constexpr Kernels kTable{"neon",   pairs<false>, pairs<true>, extent,      to_half,
+                         to_float, add_rows,     hadamard,    dot_nibbles, dot_crumbs,
+                         to_bytes, to_planes,    dot_planes,  dot_codes};
 
 }  // namespace
 

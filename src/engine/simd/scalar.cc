@@ -1,6 +1,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "engine/simd/extent.h"
 #include "engine/simd/kernel_table.h"
 
 namespace similis::engine::simd {
@@ -160,9 +161,9 @@ void dot_codes(const std::uint8_t* const* codes, std::size_t count, const std::i
   }
 }
 
-constexpr Kernels kTable{"scalar",  pairs<false>, pairs<true>, to_half,    to_float,
-                         add_rows,  hadamard,     dot_nibbles, dot_crumbs, to_bytes,
-                         to_planes, dot_planes,   dot_codes};
+constexpr Kernels kTable{"scalar", pairs<false>, pairs<true>, extent,      to_half,
+                         to_float, add_rows,     hadamard,    dot_nibbles, dot_crumbs,
+                         to_bytes, to_planes,    dot_planes,  dot_codes};
 
 }  // namespace
 

@@ -68,6 +68,8 @@ struct VectorIndexStats {
   std::vector<VectorCodeTier> code_tiers =
       {};                                 // longest first; empty where there is to be no graph
   std::int64_t code_bytes_available = 0;  // what the memory limit leaves to them
+  std::int64_t graph_rows_wanted = 0;     // of a graph that is being made; 0: none is
+  std::int64_t graph_rows_done = 0;       // of them
 };
 
 struct VerifyFinding {

@@ -315,6 +315,8 @@ class EmbeddedVectorStore final : public VectorStore {
     out.bytes_in_memory = static_cast<std::int64_t>(s.bytes_in_memory);
     out.bytes_on_disk = static_cast<std::int64_t>(s.bytes_on_disk);
     out.code_tier = s.code_tier;
+    out.graph_rows_wanted = static_cast<std::int64_t>(s.graph_rows_wanted);
+    out.graph_rows_done = static_cast<std::int64_t>(s.graph_rows_done);
     for (const engine::CodeTierBytes& tier : s.code_tiers)
       out.code_tiers.push_back(
           {tier.name, tier.record_bytes, static_cast<std::int64_t>(tier.bytes_in_memory)});
