@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "engine/index.h"
+#include "engine/storage/format.h"
 #include "engine/storage/simulated_storage_test.h"
 #include "engine/support_test.h"
 
@@ -121,6 +122,61 @@ TEST_F(VerifyTest, FindsEveryFlippedBit) {
   EXPECT_GT(flips, 100U);
   EXPECT_GT(refused, 10U);
   EXPECT_GT(without_rows, 10U);
+}
+
+// The same of rows that a graph leads to, with nothing written meanwhile: a damaged row is not
+// served, and those of equal bytes to it are found all the same.
+TEST_F(VerifyTest, ADamagedVectorOfAGraphGivesWayToItsCopies) {
+  constexpr std::uint32_t kWide = 300;  // a vector a slot of 1024 bytes
+  constexpr std::uint64_t kRows = 2000, kCopies = 20;
+  for (const bool streamed : {false, true}) {
+    SCOPED_TRACE(streamed ? "on disk only" : "in memory");
+    SimulatedStorage storage(4);
+    IndexOptions options = options_;
+    options.storage = &storage;
+    options.segment_rows = kRows + kCopies;
+    options.graph_rows_min = 200;
+    std::vector<std::vector<float>> vectors;
+    std::uint64_t tables = 0;
+    {
+      auto index = Index::create(kDirectory, {kWide, Metric::cosine, IndexKind::graph}, options);
+      ASSERT_TRUE(index.ok());
+      std::vector<Row> rows;
+      for (std::uint64_t i = 0; i < kRows; ++i) vectors.push_back(random_vector(random_, kWide));
+      for (std::uint64_t i = 0; i < kRows; ++i) rows.push_back({i + 1, vectors[i], {}});
+      for (std::uint64_t i = 1; i <= kCopies; ++i) rows.push_back({kRows + i, vectors[49], {}});
+      ASSERT_TRUE((*index)->upsert(rows, {}).ok());
+      ASSERT_TRUE((*index)->build_graphs({}).ok());
+      const IndexStatistics s = (*index)->statistics();
+      const Geometry geometry(kWide);
+      const std::uint64_t chunks = (s.rows + geometry.chunk_rows - 1) / geometry.chunk_rows;
+      tables = s.bytes_in_memory - chunks * geometry.chunk_bytes() + s.read_buffer_bytes;
+      ASSERT_EQ(s.graph_rows, kRows + kCopies);
+    }
+    auto files = storage.files(kDirectory);
+    const auto part = files.lower_bound("part-");
+    for (const std::size_t ordinal : {49, 99}) part->second[ordinal * 1024 + 5] ^= std::byte{16};
+    storage.replace(std::filesystem::path(kDirectory) / part->first, part->second);
+    if (streamed) options.memory = make_memory_budget(tables + (64 << 10));
+    auto opened = Index::open(kDirectory, options);
+    ASSERT_TRUE(opened.ok()) << opened.error().message;
+    Index& index = **opened;
+    ASSERT_EQ(index.statistics().graph_rows, kRows + kCopies);
+    ASSERT_EQ(index.statistics().vector_bytes_in_memory == 0, streamed);
+    for (int times = 0; times < 2; ++times) {
+      const auto alone = index.search(vectors[99], {.k = 10, .filter = {}, .call = {}});
+      ASSERT_TRUE(alone.ok()) << alone.error().message;
+      for (const Hit& hit : alone->hits[0]) EXPECT_NE(hit.id, 100U);
+      const auto copied = index.search(vectors[49], {.k = 10, .filter = {}, .call = {}});
+      ASSERT_TRUE(copied.ok()) << copied.error().message;
+      ASSERT_EQ(copied->hits[0].size(), 10U);
+      for (std::size_t i = 0; i < 10; ++i) {
+        EXPECT_EQ(copied->hits[0][i].id, kRows + 1 + i);
+        EXPECT_NEAR(copied->hits[0][i].score, 1, 1e-3);
+      }
+    }
+    EXPECT_EQ(index.statistics().damaged_rows, 2U);
+  }
 }
 
 // A damaged vector costs its row and nothing else, in memory or on disk only; written again, all is

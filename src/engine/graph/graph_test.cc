@@ -9,7 +9,9 @@
 
 #include "engine/codes/code.h"
 #include "engine/graph/build.h"
+#include "engine/graph/segment_graph.h"
 #include "engine/graph/walk.h"
+#include "engine/storage/simulated_storage_test.h"
 
 namespace similis::engine {
 namespace {
@@ -220,6 +222,43 @@ TEST(Graph, ReachesEveryRow) {
                                {.degree = 4, .list_size = 8, .alpha = 1.2F}, pool, 2, {}, {});
       ASSERT_TRUE(built.ok()) << built.error().message;
       EXPECT_EQ(reachable(*built), rows) << copies << " copies";
+    }
+  }
+}
+
+// A file may hold anything that its checksums bear out: more edges a row than graphs have would run
+// over when it is extended, lists that do not rise would be counted twice.
+TEST(SegmentGraph, FilesThatPromiseTooMuchAreRefused) {
+  const Points points(300, 96, 5);
+  ThreadPool pool(2);
+  auto built = build_graph(points.codes, points.all, {}, pool, 2, {}, {});
+  ASSERT_TRUE(built.ok());
+  enum class Spoilt { nothing, edges, zeros, copies };
+  for (const Spoilt spoilt : {Spoilt::nothing, Spoilt::edges, Spoilt::zeros, Spoilt::copies}) {
+    CodeTable codes(points.layout, 300);
+    std::copy_n(points.codes.bytes().begin(), codes.bytes().size(), codes.bytes().begin());
+    Graph wide(300, 100);
+    std::vector<std::uint32_t> many(points.all.begin(), points.all.begin() + 100);
+    for (std::uint32_t row = 0; row < 300; ++row) wide.set_neighbours(row, many);
+    const std::vector<float> sample(96, 1.0F);
+    SegmentGraph graph{Frame::learn(sample, 96, 64, 1),
+                       std::move(codes),
+                       Edges(spoilt == Spoilt::edges ? wide : built->graph),
+                       built->entry,
+                       {}};
+    graph.learnt_rows = 300;
+    if (spoilt == Spoilt::zeros) graph.zeros = {7, 7};
+    if (spoilt == Spoilt::copies) graph.copies = {{3, 4}, {3, 4}};
+    SimulatedStorage storage(1);
+    ASSERT_TRUE(storage.make_directory("index").ok());
+    const Uuid uuid{};
+    const auto record = write_segment_graph(graph, storage, "index", uuid, 1, 1);
+    ASSERT_TRUE(record.ok()) << record.error().message;
+    const auto file = GraphFile::open(storage, "index", uuid, 1, 96, *record);
+    const auto read = file.ok() ? file->read(file->layout()) : file.error();
+    EXPECT_EQ(read.ok(), spoilt == Spoilt::nothing) << static_cast<int>(spoilt);
+    if (!read.ok()) {
+      EXPECT_EQ(read.error().code, ErrorCode::corruption);
     }
   }
 }

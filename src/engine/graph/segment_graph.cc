@@ -19,7 +19,7 @@ constexpr std::uint32_t kCode = 21;
 constexpr SegmentGraph::Effort kUntried{10, 0.2F, 0, 1500};
 // What is searched for may be harder to find than what was tried: as measured on image features
 // (docs/engine.md).
-constexpr float kReachTimes = 1.2F, kReachMore = 0.025F, kComparisonsTimes = 1.4F;
+constexpr float kReachTimes = 1.5F, kReachMore = 0.03F, kComparisonsTimes = 1.6F;
 constexpr std::uint32_t kEntrySample = 1024;
 constexpr std::size_t kEntries = 16;
 enum Section : std::size_t { kHead, kFrame, kCopies, kZeros, kEfforts, kFirstOfRows };
