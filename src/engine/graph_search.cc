@@ -17,33 +17,9 @@ namespace {
 constexpr std::size_t kAhead = 6;
 // Of a group's reads: more than most take, as pages that nobody touched cost nothing.
 constexpr std::size_t kBufferMin = 512 << 10, kBufferKeptMax = 1 << 20;
-// What a margin is multiplied by where codes lack bits: of signs alone, errors of rows near by lie
-// wider than their own spread; those of the leading coordinates, which rows near by share, less so.
-constexpr float kSignsDoubt = 1.18F, kNoLowBitsDoubt = 0.9F;
-
-/// How many times its error an estimate is doubted, as measured on image features. Errors lie like
-/// normal ones, nearly; a row of the k best is lost when its own and those at the border conspire.
-float doubt_for(const SearchOptions& options) {
-  const bool bounded = options.scores == ScoreMode::bounded;
-  if (options.recall <= 0.95F) return bounded ? 0.5F : 0.7F;
-  if (options.recall <= 0.99F) return 1;
-  if (options.recall <= 0.999F) return bounded ? 2 : 1.6F;
-  return 3;
-}
-
 // A walk that came upon too few of the rows that may be returned was drawn away by others: it is
 // made again, to look at more.
-constexpr double kFoundShare = 0.9;  // of a list of fixed length
-constexpr double kWiderMax = 8;
 constexpr int kRoundsMax = 4;
-// The k-th nearest of fewer says little about how far to look.
-constexpr std::size_t kRankMin = 10;
-// Room for what lies within reach; data in which nothing is much nearer than the rest would have
-// walks go everywhere.
-constexpr double kListPerRank = 10, kListMin = 400;
-// How many rows a walk compares that follows all of a list: measured on image features, 20 to 250
-// (docs/engine.md).
-constexpr double kComparisonsOfList = 86, kComparisonsGrowth = 0.59;
 
 }  // namespace
 
@@ -180,14 +156,6 @@ Status GraphSearch::begin(GraphWorker& worker, std::span<Flight> flights, Aligne
   return {};
 }
 
-float GraphSearch::doubt_of(const CodeLayout& layout) const {
-  if (options_.doubt != 0) return options_.doubt;
-  const auto words = static_cast<float>(layout.tail_words());
-  const float signs = words == 0 ? 0 : 1 - static_cast<float>(layout.second_words) / words;
-  return doubt_for(options_) * (1 + (kSignsDoubt - 1) * signs) *
-         (layout.low_bits ? 1 : kNoLowBitsDoubt);
-}
-
 const float* GraphSearch::prepared(Flight& flight) const {
   const float* const given = queries_[flight.query];
   if (shape_.metric != Metric::cosine) return given;
@@ -196,61 +164,14 @@ const float* GraphSearch::prepared(Flight& flight) const {
   return flight.unit.data();
 }
 
-/// How one graph is searched, whatever the query.
-struct GraphSearch::Plan {
-  std::uint32_t source = 0;
-  double rows = 0;
-  double returnable = 0;   // rows there are of those that may be returned
-  double wanted = 0;       // of them a walk is to come upon so many,
-  double within = 0;       // among the nearest so many that it finds
-  float reach = 0;         // of the walk
-  double comparisons = 0;  // that it takes
-
-  [[nodiscard]] bool scanning_is_less() const { return returnable <= comparisons; }
-  [[nodiscard]] WalkLimits limits() const {
-    const double list = std::isfinite(reach) ? kListPerRank * within + kListMin : within;
-    return {static_cast<std::size_t>(std::min(list, rows)), reach,
-            static_cast<std::size_t>(std::min(within, rows))};
-  }
-  /// A walk looks around from all of the rows within.
-  void widen(double times) {
-    within *= times;
-    comparisons = std::max(comparisons * std::pow(times, kComparisonsGrowth), within);
-  }
-};
-
-GraphSearch::Plan GraphSearch::plan(std::uint32_t source_number) const {
-  const GraphSource& source = sources_[source_number];
+WalkPlan GraphSearch::plan(const GraphSource& source) const {
   const SegmentGraph& graph = *source.view->graph;
-  Plan plan;
-  plan.source = source_number;
-  plan.rows = graph.rows();
   // Without a filter: about, for dead and zero rows behind the graph are counted, too.
-  plan.returnable =
-      options_.filter
-          ? source.matches
-          : std::max(0.0, plan.rows - source.view->dead - static_cast<double>(graph.zeros.size()));
-  const auto k = static_cast<double>(std::max(options_.k, kRankMin));
-  if (options_.list_size != 0) {
-    plan.within = static_cast<double>(options_.list_size);
-    plan.wanted = kFoundShare * std::min(plan.within, plan.returnable);
-    plan.reach = std::numeric_limits<float>::infinity();
-    plan.comparisons = kComparisonsOfList * std::pow(plan.within, kComparisonsGrowth);
-  } else {
-    const SegmentGraph::Effort effort = graph.effort(options_.k, options_.recall);
-    plan.reach = options_.reach != 0 ? options_.reach : effort.reach;
-    // A reach that is asked for by itself is for walks, whatever they take.
-    if (options_.reach == 0 || options_.filter)
-      plan.comparisons = static_cast<double>(effort.comparisons);
-    plan.within = k;
-    plan.wanted = std::min(k, plan.returnable);
-  }
-  // Of what a walk finds only a share may be returned: it looks at as many more, and some to spare.
-  if (plan.returnable > 0 && plan.returnable < plan.rows) {
-    const double share = plan.returnable / plan.rows;
-    plan.widen((1 + 2 * std::sqrt((1 - share) / k)) / share);
-  }
-  return plan;
+  const double returnable =
+      options_.filter ? source.matches
+                      : std::max(0.0, static_cast<double>(graph.rows()) - source.view->dead -
+                                          static_cast<double>(graph.zeros.size()));
+  return plan_walk(options_, graph, returnable);
 }
 
 // The queries in the graph's frame.
@@ -283,7 +204,7 @@ Status GraphSearch::gather(GraphWorker& worker, std::span<Walker> walkers,
   const SegmentGraph& graph = *source.view->graph;
   if (graph.entry == Graph::kNone || (options_.filter && source.matches == 0)) return {};
   turn(worker, walkers, queries, graph);
-  const Plan plan = this->plan(source_number);
+  const WalkPlan plan = this->plan(source);
   const bool walks = !plan.scanning_is_less();
   if (walks) {
     for (Walker& walker : walkers)
@@ -296,14 +217,15 @@ Status GraphSearch::gather(GraphWorker& worker, std::span<Walker> walkers,
     for (const Walker& walker : walkers) compared += walker.walk.comparisons();
     comparisons_.fetch_add(compared, std::memory_order_relaxed);
   }
-  for (Walker& walker : walkers) TRY(collect(walker, plan, walks));
+  for (Walker& walker : walkers) TRY(collect(walker, source_number, plan, walks));
   return {};
 }
 
 // Takes what the walk found. Where that is too little, as it was led away, the walk is made again
 // with a longer list, and in the end the codes are scanned.
-Status GraphSearch::collect(Walker& walker, Plan plan, bool walked) const {
-  const GraphSource& source = sources_[plan.source];
+Status GraphSearch::collect(Walker& walker, std::uint32_t source_number, WalkPlan plan,
+                            bool walked) const {
+  const GraphSource& source = sources_[source_number];
   const SegmentGraph& graph = *source.view->graph;
   const QueryCode& code = *walker.code;
   std::vector<Estimate>& out = walker.estimates;
@@ -311,14 +233,14 @@ Status GraphSearch::collect(Walker& walker, Plan plan, bool walked) const {
   const float factor = squared ? 2.0F : walker.scale;
   const float offset =
       squared ? -code.squared_length() : walker.scale * (1.0F - code.squared_length() / 2);
-  const float doubt = doubt_of(graph.codes.layout());
+  const float doubt = doubt_of(options_, graph.codes.layout());
   // Rows of equal bytes are one candidate: one is read for all.
   const auto consider = [&](std::uint32_t node) {
     const auto row = wanted_of(source, node);
     if (!row) return;
     const QueryCode::Estimate e = code.refine(graph.codes.record(node));
     out.push_back(
-        {factor * e.nearness + offset, doubt * factor * e.error, false, plan.source, node, *row});
+        {factor * e.nearness + offset, doubt * factor * e.error, false, source_number, node, *row});
   };
 
   const std::size_t before = out.size();
@@ -337,11 +259,8 @@ Status GraphSearch::collect(Walker& walker, Plan plan, bool walked) const {
       consider(near[i].row);
       if (static_cast<double>(i) < plan.within) count = static_cast<double>(out.size() - before);
     }
-    // Where most of what lies near must not be returned, the share is smaller there than it is on
-    // the whole.
     found = count >= plan.wanted || plan.within >= plan.rows;
-    plan.comparisons = static_cast<double>(walker.walk.comparisons());
-    plan.widen(std::clamp(plan.wanted / std::max(count, 1.0), 1.5, kWiderMax));
+    plan.widen_after(count, static_cast<double>(walker.walk.comparisons()));
   }
   if (found) return {};
   out.resize(before);

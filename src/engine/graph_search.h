@@ -14,6 +14,7 @@
 #include "engine/search.h"
 #include "engine/storage/storage.h"
 #include "engine/top_k.h"
+#include "engine/walk_plan.h"
 
 namespace similis::engine {
 
@@ -67,7 +68,6 @@ class GraphSearch {
   };
   struct Flight;
   struct Walker;
-  struct Plan;
   class Landing;
   friend class GraphWorker;
 
@@ -75,16 +75,14 @@ class GraphSearch {
   Status work(GraphWorker& worker);
   Status begin(GraphWorker& worker, std::span<Flight> flights, AlignedBuffer& buffer,
                std::size_t first);
-  [[nodiscard]] Plan plan(std::uint32_t source) const;
-  /// How many times its error an estimate is doubted.
-  [[nodiscard]] float doubt_of(const CodeLayout& layout) const;
+  [[nodiscard]] WalkPlan plan(const GraphSource& source) const;
   Status gather(GraphWorker& worker, std::span<Walker> walkers,
                 std::span<const float* const> queries, std::uint32_t source);
   void turn(GraphWorker& worker, std::span<Walker> walkers, std::span<const float* const> queries,
             const SegmentGraph& graph) const;
   /// The query as it is compared: with metric cosine a copy of length 1.
   const float* prepared(Flight& flight) const;
-  Status collect(Walker& walker, Plan plan, bool walked) const;
+  Status collect(Walker& walker, std::uint32_t source, WalkPlan plan, bool walked) const;
   void choose(std::vector<Estimate>& estimates) const;
   /// Bytes that its reads need.
   Result<std::size_t> find_vectors(Flight& flight, std::span<const Estimate> chosen);
