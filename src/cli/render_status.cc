@@ -88,7 +88,7 @@ std::vector<std::string> codes_text(const Json& codes) {
   for (const Json& tier : tiers) {
     const std::int64_t bytes = count_of(tier, "bytes_in_memory");
     if (in_memory.empty() && bytes <= available)
-      return {"being made, " + text_of(tier, "name") + ": up to " + bytes_text(bytes) +
+      return {"not made yet, " + text_of(tier, "name") + ": up to " + bytes_text(bytes) +
               " with the graph"};
     if (!in_memory.empty() && text_of(tier, "name") == in_memory) {
       std::vector<std::string> out{in_memory + ", " +

@@ -243,7 +243,7 @@ TEST(RenderStatus, ExplainsTheCodesInMemoryInBytes) {
             std::string::npos)
       << none;
   const std::string made = said(nullptr, 55000000);
-  EXPECT_NE(made.find("codes     being made, middle: up to 52 MB with the graph\n"),
+  EXPECT_NE(made.find("codes     not made yet, middle: up to 52 MB with the graph\n"),
             std::string::npos)
       << made;
 }

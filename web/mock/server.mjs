@@ -101,6 +101,8 @@ export function createMock({ folder = null, count = 200, page = dist } = {}) {
       vectors: mock.collections.get(name).length,
       bytes_in_memory: 22205440,
       bytes_on_disk: 23068672,
+      codes: null,
+      making: null,
     },
     index_error: mock.indexError,
     folders: [
