@@ -20,6 +20,7 @@ constexpr std::size_t kBufferMin = 512 << 10, kBufferKeptMax = 1 << 20;
 // A walk that came upon too few of the rows that may be returned was drawn away by others: it is
 // made again, to look at more.
 constexpr int kRoundsMax = 4;
+constexpr float kScanDoubt = 3;
 
 }  // namespace
 
@@ -233,7 +234,7 @@ Status GraphSearch::collect(Walker& walker, std::uint32_t source_number, WalkPla
   const float factor = squared ? 2.0F : walker.scale;
   const float offset =
       squared ? -code.squared_length() : walker.scale * (1.0F - code.squared_length() / 2);
-  const float doubt = doubt_of(options_, graph.codes.layout());
+  float doubt = doubt_of(options_, graph.codes.layout());
   // Rows of equal bytes are one candidate: one is read for all.
   const auto consider = [&](std::uint32_t node) {
     const auto row = wanted_of(source, node);
@@ -264,6 +265,8 @@ Status GraphSearch::collect(Walker& walker, std::uint32_t source_number, WalkPla
   }
   if (found) return {};
   out.resize(before);
+  // What is worth comparing all is worth a few more reads.
+  if (options_.doubt == 0) doubt = std::max(doubt, kScanDoubt);
   auto zero = graph.zeros.begin();
   const auto scan = [&](std::uint32_t row) {
     while (zero != graph.zeros.end() && *zero < row) ++zero;

@@ -12,6 +12,8 @@ constexpr std::size_t kRankMin = 10;
 // Room for what lies within reach; data in which nothing is much nearer than the rest would have
 // walks go everywhere.
 constexpr double kListPerRank = 10, kListMin = 400;
+// So many are scanned as soon as walked over, and none is missed.
+constexpr double kScannedMin = 512;
 // Of a list of fixed length a walk is to find such a share of what it could.
 constexpr double kFoundShare = 0.9;
 constexpr double kWiderMin = 1.5, kWiderMax = 8;
@@ -67,7 +69,7 @@ WalkPlan plan_walk(const SearchOptions& options, const SegmentGraph& graph, doub
     plan.reach = options.reach != 0 ? options.reach : effort.reach;
     // A reach that is asked for by itself is for walks, whatever they take.
     if (options.reach == 0 || options.filter)
-      plan.comparisons = static_cast<double>(effort.comparisons);
+      plan.comparisons = std::max(static_cast<double>(effort.comparisons), kScannedMin);
     plan.within = k;
     plan.wanted = std::min(k, returnable);
   }
