@@ -118,9 +118,11 @@ Result<std::unique_ptr<System>> System::open(DataDirectory directory, const Sett
   p.models = std::make_unique<ModelStore>(settings, static_cast<std::size_t>(p.plan.model_threads));
   TRY(check_database_is_there(data));
   ASSIGN_OR_RETURN(p.metadata, open_sqlite_metadata({.file = data / "similis.db"}));
-  ASSIGN_OR_RETURN(p.vectors, open_embedded_vectors(
-                                  {.directory = data,
-                                   .memory_max = static_cast<std::uint64_t>(p.plan.index_bytes)}));
+  ASSIGN_OR_RETURN(p.vectors,
+                   open_embedded_vectors(
+                       {.directory = data,
+                        .memory_max = static_cast<std::uint64_t>(p.plan.index_bytes),
+                        .build_memory_max = static_cast<std::uint64_t>(p.plan.index_build_bytes)}));
   p.cache = make_memory_cache({.bytes_max = p.plan.cache_bytes});
   ASSIGN_OR_RETURN(p.blobs, open_file_blobs({.directory = data}));
   ASSIGN_OR_RETURN(p.workers, start_workers(settings, p.plan));

@@ -40,6 +40,10 @@ std::string render_progress(const Json& job, const Terminal& terminal) {
     return shorten_end("Looking for pictures: " + grouped(found) + " found", terminal.columns - 1,
                        terminal.utf8);
   }
+  if (counters.value("optimizing", false)) {
+    return shorten_end(grouped(done) + " in, making search quick", terminal.columns - 1,
+                       terminal.utf8);
+  }
   const double share = found > 0 ? static_cast<double>(done) / static_cast<double>(found) : 0;
   char percent[16];
   std::snprintf(percent, sizeof percent, "%3.0f %%", share * 100);
@@ -63,6 +67,7 @@ std::string render_progress_plain(const Json& job) {
   std::string line =
       grouped(count_of(counters, "done")) + " of " + grouped(count_of(counters, "found"));
   if (counters.value("scanning", false)) line += " (still looking)";
+  if (counters.value("optimizing", false)) line += " (making search quick)";
   for (const std::string& part : {rate_text(job), left_text(job)})
     if (!part.empty()) line += " · " + part;
   if (const std::int64_t n = count_of(counters, "failed"); n > 0)

@@ -110,7 +110,8 @@ Json job(std::int64_t done, std::int64_t found) {
                 {"unchanged", 0},
                 {"removed", 0},
                 {"moved", 0},
-                {"scanning", false}}},
+                {"scanning", false},
+                {"optimizing", false}}},
               {"rate_per_s", 214.2},
               {"eta_s", 15},
               {"worked_s", 41.2}};
@@ -125,6 +126,9 @@ TEST(RenderJob, OneLineAtEveryWidth) {
             "███████████████▌           62 %  5,380 / 8,677  214/s  15 s left  3 failed");
   EXPECT_EQ(render_progress_plain(job(5380, 8677)),
             "5,380 of 8,677 · 214/s · 15 s left · 3 failed");
+  Json last = job(8677, 8677);
+  last["counters"]["optimizing"] = true;
+  EXPECT_EQ(render_progress(last, terminal_of(80, true)), "8,677 in, making search quick");
 }
 
 TEST(RenderJob, SummarySaysWhatIsNext) {

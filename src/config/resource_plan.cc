@@ -79,6 +79,9 @@ Result<ResourcePlan> plan_resources(const Settings& settings, const MachineFacts
           ? settings.decode.memory_max
           : std::clamp(plan.shares[1].bytes / plan.decode_workers, 256 * kMib, kGib);
   plan.index_bytes = plan.shares[2].bytes;
+  plan.index_build_bytes = settings.index.build_memory_max != 0
+                               ? settings.index.build_memory_max
+                               : std::max(plan.index_bytes, 256 * kMib);
   plan.cache_bytes = plan.shares[3].bytes;
   return plan;
 }

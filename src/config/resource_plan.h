@@ -24,6 +24,7 @@ struct ResourcePlan {
 
   std::int64_t decode_picture_bytes = 0;  // what one worker may take
   std::int64_t index_bytes = 0;
+  std::int64_t index_build_bytes = 0;  // for a while, beside memory_max
   std::int64_t cache_bytes = 0;
 
   std::int64_t decode_workers = 1;

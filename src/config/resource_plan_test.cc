@@ -28,6 +28,7 @@ TEST(ResourcePlan, SharesOutAQuarterOfTheMachine) {
   EXPECT_EQ(p.decode_picture_bytes, kGib);
   EXPECT_GT(p.index_bytes, 2 * kGib);
   EXPECT_GT(p.cache_bytes, 256 * kMib);
+  EXPECT_EQ(p.index_build_bytes, p.index_bytes);
 }
 
 TEST(ResourcePlan, SmallMachinesGetTheLeast) {
@@ -36,6 +37,7 @@ TEST(ResourcePlan, SmallMachinesGetTheLeast) {
   EXPECT_EQ(p.decode_picture_bytes, 256 * kMib);
   EXPECT_GE(p.index_bytes, 64 * kMib);
   EXPECT_GE(p.cache_bytes, 16 * kMib);
+  EXPECT_EQ(p.index_build_bytes, 256 * kMib);
   // Memory unknown: the same least.
   EXPECT_EQ(plan(Settings{}, 1, 0).memory_max, p.memory_max);
 }
@@ -54,6 +56,9 @@ TEST(ResourcePlan, WhatIsSetHoldsAndTheRestIsShared) {
   EXPECT_EQ(p.model_threads, 1);
   for (const auto& share : p.shares)
     EXPECT_EQ(share.set_by, share.part == "index" ? "index.memory_max" : "");
+
+  settings.index.build_memory_max = 48 * kMib;
+  EXPECT_EQ(plan(settings, 8, 64 * kGib).index_build_bytes, 48 * kMib);
 
   settings.decode.memory_max = 100 * kMib;
   EXPECT_EQ(plan(settings, 8, 64 * kGib).decode_picture_bytes, 100 * kMib);

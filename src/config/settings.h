@@ -49,6 +49,7 @@ struct Settings {
   } memory;
   struct Index {
     std::int64_t memory_max = 0;
+    std::int64_t build_memory_max = 0;
   } index;
   struct Cache {
     std::int64_t memory_max = 0;

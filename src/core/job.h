@@ -24,6 +24,7 @@ constexpr bool is_finished(JobState state) {
 struct JobCounters {
   std::int64_t found = 0;      // picture files to look at, as far as known
   bool scanning = false;       // `found` still grows
+  bool optimizing = false;     // all is in; the index is being made quick to search
   bool following = false;      // up to date with its folder, and waiting for it to change
   std::int64_t unchanged = 0;  // known and the same
   std::int64_t ready = 0;      // newly indexed or re-indexed

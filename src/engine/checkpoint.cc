@@ -9,7 +9,6 @@ namespace {
 
 // A segment with this many parts that hold changes alone has them joined at the next checkpoint.
 constexpr std::size_t kChangePartsMax = 8;
-constexpr std::uint32_t kSegmentRowsLimit = UINT32_MAX / 2;
 
 /// What one segment contributes to a checkpoint.
 struct Work {
@@ -105,12 +104,10 @@ Status IndexImpl::checkpoint_locked(Seal seal, Compaction* compaction) {
     if (compaction != nullptr) install(*compaction);
     Segment& open = *segments.back();
     const bool full = open.rows() >= options.segment_rows && segments.size() < kSegmentsMax;
-    const bool sealing =
-        open.rows() > 0 && (seal == Seal::now || full || open.rows() > kSegmentRowsLimit);
+    const bool sealing = open.rows() > 0 && (seal == Seal::now || full);
     if (last_lsn == manifest_lsn && !structure && !sealing) return {};
     if (sealing) {
-      open.seal();
-      segments.push_back(make_segment());
+      begin_segment();
       publish();
     }
     for (const auto& segment : segments) {

@@ -19,8 +19,10 @@ std::uint32_t live_rows(const Segment& segment) {
   return segment.rows() - segment.dead();
 }
 
-/// The two non-empty segments of `segments` with the fewest live rows, in their order.
-IndexImpl::Inputs two_smallest(const std::vector<std::shared_ptr<Segment>>& segments) {
+/// The two non-empty segments of `segments` with the fewest live rows, in their order; none when
+/// these are more than `rows_max`.
+IndexImpl::Inputs two_smallest(const std::vector<std::shared_ptr<Segment>>& segments,
+                               std::uint32_t rows_max) {
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < segments.size(); ++i)
     if (segments[i]->rows() > 0) order.push_back(i);
@@ -28,6 +30,9 @@ IndexImpl::Inputs two_smallest(const std::vector<std::shared_ptr<Segment>>& segm
   std::partial_sort(order.begin(), order.begin() + 2, order.end(), [&](auto a, auto b) {
     return live_rows(*segments[a]) < live_rows(*segments[b]);
   });
+  const std::uint64_t rows =
+      std::uint64_t{live_rows(*segments[order[0]])} + live_rows(*segments[order[1]]);
+  if (rows > rows_max) return {};
   std::sort(order.begin(), order.begin() + 2);
   return {segments[order[0]], segments[order[1]]};
 }
@@ -44,23 +49,37 @@ IndexImpl::Inputs IndexImpl::choose_due() const {
     if (segment->columns().superseded() > std::max(kSupersededMin, segment->rows()))
       return {segment};
   }
-  return filled > kSegmentsMax ? two_smallest(segments) : Inputs{};
+  return filled > kSegmentsMax ? two_smallest(segments, segment_rows_max) : Inputs{};
 }
 
 IndexImpl::Inputs IndexImpl::choose_any() const {
-  auto pair = two_smallest(segments);
-  if (pair.size() == 2 &&
-      std::uint64_t{live_rows(*pair[0])} + live_rows(*pair[1]) <= options.segment_rows)
-    return pair;
+  auto pair = two_smallest(segments, std::min(options.segment_rows, segment_rows_max));
+  if (!pair.empty()) return pair;
   for (const auto& segment : segments)
     if (segment->rows() > 0 && (segment->dead() > 0 || segment->parts()->size() > 1))
       return {segment};
   return choose_due();
 }
 
+// A turn may take minutes, more than who cancels wants to wait.
+Result<std::unique_lock<std::mutex>> IndexImpl::take_turn(const CallOptions& call) {
+  for (;;) {
+    TRY(call.check());
+    std::unique_lock turn(compaction_mutex, std::try_to_lock);
+    if (turn.owns_lock()) return turn;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
+Status IndexImpl::compact_due(const CallOptions& call) {
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool done, compact_once(&IndexImpl::choose_due, call));
+    if (!done) return {};
+  }
+}
+
 Result<bool> IndexImpl::compact_once(Inputs (IndexImpl::*choose)() const, const CallOptions& call) {
-  std::lock_guard one_at_a_time(compaction_mutex);
-  TRY(call.check());
+  ASSIGN_OR_RETURN(const auto turn, take_turn(call));
   Compaction compaction;
   bool seal = false;
   {

@@ -65,7 +65,7 @@ int run(const std::string& folder, const GraphOptions& graph_options, std::uint3
   std::printf("%6s %9s %9s %9s %9s %8s %8s %8s\n", "list", "in list", "in 10", "in 15", "in 20",
               "compared", "us", "us prep");
   for (const std::size_t list : {20, 30, 40, 50, 60, 80, 100, 150, 250}) {
-    Walk<Graph> walk;
+    Walk<Edges> walk;
     std::size_t in_list = 0, in_refined[3] = {};
     std::uint64_t comparisons = 0;
     double walking = 0, preparing = 0;

@@ -17,8 +17,6 @@
 namespace similis::engine {
 namespace {
 
-// What the principal components are learnt from.
-constexpr std::size_t kSampleRows = 8192;
 constexpr std::uint64_t kSeed = 1;
 
 /// Tells rows of equal bytes from all others, but for chances that never come.
@@ -69,10 +67,12 @@ class GraphMaker {
     find_copies(*out);
     out->mark_copies();
     const std::vector<std::uint32_t> members = place(*out);
-    if (members.empty()) return finished(std::move(out), {Graph(rows_.rows(), 1), Graph::kNone});
-    const GraphTrial trial = [&](BuiltGraph tried, std::span<const std::uint32_t> held) {
+    if (members.empty()) return finished(std::move(out), nothing());
+    const GraphTrial trial = [&](BuiltGraph tried, std::span<const std::uint32_t> held) -> Status {
       take(*out, std::move(tried));
-      return calibrate(index_, rows_, lsn, *out, held);
+      TRY(calibrate(index_, rows_, lsn, *out, held));
+      out->graph = {};
+      return {};
     };
     ASSIGN_OR_RETURN(BuiltGraph built, build_graph(out->codes, members, {}, index_.budget->pool(),
                                                    rows_.threads(), trial, go_on()));
@@ -102,8 +102,7 @@ class GraphMaker {
     out->mark_copies();
     const std::vector<std::uint32_t> members = place(*out);
     const std::uint32_t entry = grows ? from.entry : Edges::kNone;
-    if (members.empty() && entry == Edges::kNone)
-      return finished(std::move(out), {Graph(rows_.rows(), 1), Graph::kNone});
+    if (members.empty() && entry == Edges::kNone) return finished(std::move(out), nothing());
     ASSIGN_OR_RETURN(BuiltGraph built,
                      extend_graph(out->codes, edges, entry, members, {}, index_.budget->pool(),
                                   rows_.threads(), go_on()));
@@ -125,8 +124,11 @@ class GraphMaker {
         SegmentGraph{std::move(frame), CodeTable(layout, rows_.rows()), Edges(), Graph::kNone, {}});
   }
 
+  /// Where no row is to be connected.
+  [[nodiscard]] BuiltGraph nothing() const { return {Edges(Graph(rows_.rows(), 1)), Edges::kNone}; }
+
   static void take(SegmentGraph& out, BuiltGraph built) {
-    out.graph = Edges(built.graph);
+    out.graph = std::move(built.graph);
     out.entry = built.entry;
     out.find_entries();
   }
@@ -147,14 +149,17 @@ class GraphMaker {
 
   /// Rows spread evenly over the segment.
   Result<std::vector<float>> take_sample(float norm_bound) const {
-    const std::uint32_t step = std::max<std::uint32_t>(1, rows_.rows() / kSampleRows);
+    const std::uint64_t rows = rows_.rows(), wanted = index_.build_plan.sample_rows;
+    const auto taken = [&](std::uint64_t row) {
+      return rows <= wanted || row * wanted / rows != (row + 1) * wanted / rows;
+    };
     std::vector<float> sample;
     std::mutex mutex;
     TRY(rows_.for_chunks(0, [&](std::uint32_t first, const VectorBlock& block,
                                 std::span<const std::uint32_t> sound) {
       std::vector<float> here, values;
       for (const std::uint32_t at : sound) {
-        if ((first + at) % step != 0) continue;
+        if (!taken(first + at)) continue;
         rows_.read(block, at, values);
         lift(values, norm_bound);
         here.insert(here.end(), values.begin(), values.end());

@@ -7,6 +7,7 @@
 namespace similis::engine {
 namespace {
 
+constexpr std::uint32_t kSegmentRowsLimit = UINT32_MAX / 2;
 constexpr std::uint32_t kDegree = GraphOptions().degree;
 // Edges are counted in 32 bits.
 constexpr std::uint64_t kGraphRowsMax = UINT32_MAX / kDegree;
@@ -17,7 +18,13 @@ constexpr std::uint32_t kDimensionsMin = 32, kDimensionsMost = 8192;
 
 bool IndexImpl::suits_graph(std::uint64_t rows) const {
   return shape.kind == IndexKind::graph && shape.dimensions >= kDimensionsMin &&
-         shape.dimensions <= kDimensionsMost && rows <= kGraphRowsMax;
+         shape.dimensions <= kDimensionsMost && rows <= kGraphRowsMax &&
+         build_plan.rows_max >= options.graph_rows_min;
+}
+
+std::uint32_t IndexImpl::largest_segment() const {
+  const std::uint64_t makeable = std::min(build_plan.rows_max, kGraphRowsMax);
+  return suits_graph(0) ? static_cast<std::uint32_t>(makeable) : kSegmentRowsLimit;
 }
 
 std::uint64_t IndexImpl::available_to_graphs() const {
@@ -57,14 +64,17 @@ MemoryPlan IndexImpl::plan_graphs(Graphs which) const {
   return plan_codes(sizes, code_dimensions(), available_to_graphs());
 }
 
+void IndexImpl::lose_graph(const Manifest::Derived& record, const std::string& why,
+                           const std::string& what_follows) {
+  similis::log(LogLevel::warning, why + "; " + what_follows);
+  obsolete_files.push_back(derived_name(record.file));
+  lost_graphs.push_back({derived_name(record.file), 0, why});
+}
+
 // Searches are slower without a graph, but there are searches. One that is damaged is made again
 // in time.
 void IndexImpl::load_graphs(const Manifest& manifest) {
-  const auto lose = [&](const Manifest::Derived& record, const std::string& why) {
-    similis::log(LogLevel::warning, why + "; until it is made again every vector is compared");
-    obsolete_files.push_back(derived_name(record.file));
-    lost_graphs.push_back({derived_name(record.file), 0, why});
-  };
+  constexpr const char* kMeanwhile = "until it is made again every vector is compared";
   struct Found {
     Segment* segment;
     Manifest::Derived record;
@@ -77,9 +87,9 @@ void IndexImpl::load_graphs(const Manifest& manifest) {
       auto file =
           GraphFile::open(storage, directory, uuid, listed.number, code_dimensions(), record);
       if (!file.ok()) {
-        lose(record, file.error().message);
+        lose_graph(record, file.error().message, kMeanwhile);
       } else if (file->rows() > segment->rows()) {
-        lose(record, derived_name(record.file) + " is of another segment");
+        lose_graph(record, derived_name(record.file) + " is of another segment", kMeanwhile);
       } else {
         segment->set_stored_graph(StoredGraph{record, {file->rows(), file->bytes_beside_codes()}});
         found.push_back({segment, record, std::move(file).value()});
@@ -110,7 +120,7 @@ void IndexImpl::load_graphs(const Manifest& manifest) {
       one.segment->set_graph(std::move(graph).value());
     } else {
       one.segment->set_stored_graph({});
-      lose(one.record, graph.error().message);
+      lose_graph(one.record, graph.error().message, kMeanwhile);
     }
   }
 }
@@ -164,10 +174,8 @@ void IndexImpl::fit_graph(Segment& segment, const CodeLayout& layout) {
         GraphFile::open(storage, directory, uuid, segment.number(), code_dimensions(), record);
     auto read = file.ok() ? file->read(layout) : std::move(file).error();
     if (!read.ok()) {
-      similis::log(LogLevel::warning, read.error().message + "; it is written again");
       std::lock_guard lock(commit_mutex);
-      lost_graphs.push_back({derived_name(record.file), 0, read.error().message});
-      obsolete_files.push_back(derived_name(record.file));
+      lose_graph(record, read.error().message, "it is written again");
       segment.set_stored_graph({});
       graphs_changed = true;
       return;

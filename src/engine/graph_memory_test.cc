@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <set>
 
+#include "engine/build_plan.h"
 #include "engine/graph_fixture_test.h"
 #include "engine/index.h"
 
@@ -61,6 +62,55 @@ TEST_F(GraphIndexTest, GoesWithoutAGraphThatDoesNotFit) {
   EXPECT_EQ(recall(*index, Metric::cosine, {}), 1);
   ASSERT_TRUE(index->build_graphs({}).ok());
   EXPECT_EQ(index->statistics().graph_rows, 0U);
+}
+
+// A limit for making graphs: segments end where one more row would pass it, in one batch, after a
+// crash and when they are merged; all have graphs. Where it suffices for none there is none.
+TEST_F(GraphIndexTest, SegmentsStaySmallEnoughToMakeTheirGraphs) {
+  options_.build_memory = 1'200'000;
+  const BuildPlan plan = plan_building(options_.build_memory, kDimensions);
+  ASSERT_GT(plan.rows_max, 1000U);
+  ASSERT_LT(plan.rows_max, 4000U);
+  constexpr std::size_t kRows = 5000;
+  const std::size_t segments = (kRows + plan.rows_max - 1) / plan.rows_max;
+  auto index = make();
+  fill(*index, kRows);
+  EXPECT_EQ(index->statistics().segments, segments);
+  index.reset();
+  index = reopen();
+  ASSERT_NE(index, nullptr);
+  EXPECT_EQ(index->statistics().segments, segments);
+  ASSERT_TRUE(index->compact({}).ok());
+  const IndexStatistics s = index->statistics();
+  EXPECT_EQ(s.segments, segments);
+  EXPECT_EQ(s.graph_rows, kRows);
+  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
+  index.reset();
+
+  // Without the limit they are merged; with it again what is large keeps its graph.
+  options_.build_memory = UINT64_MAX;
+  index = reopen();
+  ASSERT_NE(index, nullptr);
+  ASSERT_TRUE(index->compact({}).ok());
+  EXPECT_EQ(index->statistics().segments, 1U);
+  index.reset();
+  options_.build_memory = 1'200'000;
+  index = reopen();
+  ASSERT_NE(index, nullptr);
+  std::vector<std::uint64_t> ids;
+  for (std::uint64_t id = 1; id <= kRows / 2; ++id) ids.push_back(id);
+  ASSERT_TRUE(index->erase(ids, {}).ok());
+  for (const std::uint64_t id : ids) model_.rows.erase(id);
+  ASSERT_TRUE(index->compact({}).ok());
+  EXPECT_EQ(index->statistics().graph_rows, kRows - ids.size());
+  index.reset();
+
+  options_.build_memory = 100'000;
+  index = reopen();
+  ASSERT_NE(index, nullptr);
+  put(*index, kRows + 1, std::vector<std::vector<float>>(500, near(centres_)));
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  EXPECT_EQ(index->statistics().graph_rows, kRows - ids.size());
 }
 
 // A limit that has no room for all bits of the codes: the longest that fit are in memory, and say

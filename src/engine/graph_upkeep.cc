@@ -2,8 +2,6 @@
 #include <chrono>
 
 #include "base/log.h"
-#include "engine/graph/build.h"
-#include "engine/graph/lift.h"
 #include "engine/graph_maker.h"
 #include "engine/index_impl.h"
 
@@ -106,9 +104,19 @@ std::optional<IndexImpl::GraphTask> IndexImpl::choose_graph(GraphDue wanted) con
     const std::uint32_t learnt = graph ? graph->learnt_rows : covered;
     const bool doubled = rows - std::min(rows, learnt) >= std::max(rows_min, learnt);
     const bool unlike = graph && behind > 0 && !takes_in(*graph) && wanted != GraphDue::urgent;
-    const bool anew = rows >= rows_min && (doubled || unlike);
+    // Asked last: it adds up the memory of all tables, and this runs with every commit.
+    const auto fits = [&](const GraphSize& size) { return may_have_graph(size, {&segment, 1}); };
+    const auto extended_fits = [&] {
+      GraphSize size = graph_size_at_most(graph ? behind : rows);
+      if (graph) {
+        size.rows += covered;
+        size.bytes_beside_codes += graph->bytes_beside_codes();
+      }
+      return fits(size);
+    };
+    const bool anew = rows >= rows_min && (doubled || unlike) && fits(graph_size_at_most(rows));
     if (absent && !anew) continue;
-    GraphTask task{segment, anew ? nullptr : graph ? graph : elder, anew};
+    GraphTask task{segment, anew ? nullptr : graph ? graph : elder, anew, rows};
     // Extending takes a walk a row behind, and copying what is there; a row behind costs each
     // search a comparison.
     bool extend = task.from != nullptr && behind > 0 && takes_in(*task.from);
@@ -117,6 +125,7 @@ std::optional<IndexImpl::GraphTask> IndexImpl::choose_graph(GraphDue wanted) con
       extend = extend && behind >= std::max({1U, rows_min / 16, covered / 16});
     if (wanted == GraphDue::worth)
       extend = extend && behind >= std::max({1U, rows_min / 64, covered / 1024});
+    extend = extend && !anew && extended_fits();
     // What lies in no file is to be done again after a crash.
     const std::uint32_t will_cover = extend ? rows : covered;
     const std::uint64_t written = segment->stored_graph() ? segment->stored_graph()->size.rows : 0;
@@ -125,21 +134,15 @@ std::optional<IndexImpl::GraphTask> IndexImpl::choose_graph(GraphDue wanted) con
           will_cover - written >= std::max<std::uint64_t>({1, rows_min / 8, written / 16});
       task.write = wanted == GraphDue::any || (wanted == GraphDue::worth && worth);
     }
-    // Asked last: it adds up the memory of all tables, and this runs with every commit.
-    GraphSize size = graph_size_at_most(anew || !graph ? rows : behind);
-    if (!anew && graph) {
-      size.rows += covered;
-      size.bytes_beside_codes += graph->bytes_beside_codes();
-    }
-    const bool grows = anew || extend;
-    if ((grows || task.write) && (!grows || may_have_graph(size, {&segment, 1}))) return task;
+    if (!anew && !extend && task.write && !extended_fits()) task.rows = covered;
+    if (anew || extend || task.write) return task;
   }
   return {};
 }
 
 Result<bool> IndexImpl::make_graph_once(GraphDue wanted, unsigned thread_count,
                                         const CallOptions& call) {
-  std::lock_guard one_at_a_time(compaction_mutex);
+  ASSIGN_OR_RETURN(const auto turn, take_turn(call));
   std::optional<GraphTask> task;
   {
     std::lock_guard lock(commit_mutex);
@@ -156,7 +159,7 @@ Result<bool> IndexImpl::make_graph_once(GraphDue wanted, unsigned thread_count,
     std::lock_guard lock(commit_mutex);
     if (task->from && !takes_in(*task->from)) return false;  // it was written a moment ago
     view = segment.view(task->segment);
-    rows = task->write ? segment.persisted_rows() : view.rows;
+    rows = task->write ? std::min(segment.persisted_rows(), task->rows) : view.rows;
     lsn = last_lsn;
   }
   const auto begin = std::chrono::steady_clock::now();
@@ -185,6 +188,13 @@ Result<bool> IndexImpl::make_graph_once(GraphDue wanted, unsigned thread_count,
   if (task->write) TRY(checkpoint(Seal::when_full, nullptr));
   fit_graphs();
   return true;
+}
+
+Status IndexImpl::make_graphs(GraphDue wanted, const CallOptions& call) {
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool done, make_graph_once(wanted, background_threads(), call));
+    if (!done) return {};
+  }
 }
 
 }  // namespace similis::engine

@@ -129,6 +129,28 @@ TEST_F(GraphUpkeepTest, CopiesOfRowsThatAreThereGoWithThem) {
   }
 }
 
+// What is worth its time is done at once, with the index left alone or not, unless nobody waits.
+TEST_F(GraphUpkeepTest, OptimizesWhenAsked) {
+  options_.background = true;
+  auto index = make();
+  fill(*index, 3000);
+  std::stop_source nobody;
+  nobody.request_stop();
+  const auto cancelled = index->optimize({.cancel = nobody.get_token()});
+  ASSERT_FALSE(cancelled.ok());
+  EXPECT_EQ(cancelled.error().code, ErrorCode::cancelled);
+  ASSERT_TRUE(index->optimize({}).ok());
+  EXPECT_EQ(index->statistics().graph_rows, 3000U);
+  fill(*index, 100);
+  ASSERT_TRUE(index->optimize({}).ok());
+  EXPECT_EQ(index->statistics().graph_rows, 3100U);
+  ASSERT_TRUE(index->close().ok());
+  index.reset();
+  index = reopen();
+  ASSERT_NE(index, nullptr);
+  EXPECT_GE(index->statistics().graph_rows, 3000U);
+}
+
 // A segment that begins beside one with a graph has one early, in the elder's frame, and its own
 // once it is large.
 TEST_F(GraphUpkeepTest, NewSegmentsBeginInTheFrameOfTheirElders) {

@@ -139,6 +139,11 @@ Status Index::compact(const CallOptions& call) {
   return build_graphs(call);
 }
 
+Status Index::optimize(const CallOptions& call) {
+  TRY(impl_->compact_due(call));
+  return impl_->make_graphs(IndexImpl::GraphDue::worth, call);
+}
+
 Status Index::build_graphs(const CallOptions& call) {
   for (int i = 0; i < kCompactionsMax; ++i) {
     ASSIGN_OR_RETURN(const bool done,

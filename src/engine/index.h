@@ -105,6 +105,11 @@ struct IndexOptions {
   std::uint64_t checkpoint_log_bytes = 64 << 20;
   /// The open segment is sealed at this many rows; compaction may merge to larger ones.
   std::uint32_t segment_rows = 1 << 20;
+  /// Bytes that making a graph may take for a while, beside `memory`: no segment of kind `graph`
+  /// grows to more rows than that suffices for, about 1 kB each at 1280 dimensions. Where it does
+  /// not suffice for graph_rows_min no graph is made. Segments that were larger already keep
+  /// theirs.
+  std::uint64_t build_memory = UINT64_MAX;
   /// A segment of kind `graph` gets one at this many rows; fewer are compared as quickly.
   std::uint32_t graph_rows_min = 8192;
   /// Checkpoints, compaction and graphs on a thread of the index; false: within the write that
@@ -294,6 +299,9 @@ class Index {
   /// Drops dead rows and merges small segments, whatever the automatic thresholds say; then as
   /// build_graphs().
   Status compact(const CallOptions& call);
+  /// Does now what the index would do by itself once nobody writes: merges segments and makes or
+  /// extends graphs where that is worth the time it takes. Searches and writes go on beside it.
+  Status optimize(const CallOptions& call);
   /// Has all rows of segments that are large enough in a graph.
   Status build_graphs(const CallOptions& call);
   /// Checks every byte on disk while the index goes on working.

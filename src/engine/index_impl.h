@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/build_plan.h"
 #include "engine/graph/lift.h"
 #include "engine/graph/segment_graph.h"
 #include "engine/graph_search.h"
@@ -31,7 +32,7 @@
 
 namespace similis::engine {
 
-/// At rest; beyond it compaction merges the two smallest.
+/// At rest; beyond it compaction merges the two smallest, as far as their graph can be made.
 inline constexpr std::size_t kSegmentsMax = 4;
 
 /// One index, open. Split over open.cc (recovery), write.cc (commits), checkpoint.cc,
@@ -105,6 +106,7 @@ struct IndexImpl {
   bool kill(const Location& location, std::uint64_t lsn);  // (commit)
   Segment* find_segment(std::uint32_t number) const;       // (commit)
   std::shared_ptr<Segment> make_segment();                 // (commit)
+  void begin_segment();                                    // seals the open one (commit)
   void publish();                                          // (commit)
   void refuse_writes(std::string why);                     // (commit)
   [[nodiscard]] Status check_writable() const;             // (commit)
@@ -119,8 +121,11 @@ struct IndexImpl {
   /// What to do next; empty: nothing. (commit)
   [[nodiscard]] Inputs choose_due() const;
   [[nodiscard]] Inputs choose_any() const;
+  /// Takes compaction_mutex, unless the call is cancelled while another one holds it.
+  Result<std::unique_lock<std::mutex>> take_turn(const CallOptions& call);
   /// Runs at most one; false when `choose` found nothing to do.
   Result<bool> compact_once(Inputs (IndexImpl::*choose)() const, const CallOptions& call);
+  Status compact_due(const CallOptions& call);
   Status build(Compaction& compaction, const SnapshotState& snapshot, const CallOptions& call);
   void install(Compaction& compaction);  // (commit)
 
@@ -134,6 +139,7 @@ struct IndexImpl {
     std::shared_ptr<Segment> segment;
     std::shared_ptr<const SegmentGraph> from;  // to be extended; null: to be made anew
     bool write = false;                        // to a file, which the next opening finds
+    std::uint32_t rows = 0;                    // that a file is to hold, at most
   };
   /// Builds and writes the graph of a segment's first rows, which parts hold.
   Result<MadeGraph> make_graph(const SegmentView& view, std::uint32_t rows, std::uint64_t lsn,
@@ -147,12 +153,16 @@ struct IndexImpl {
   [[nodiscard]] std::optional<GraphTask> choose_graph(GraphDue wanted) const;  // (commit)
   /// Makes, extends or writes at most one; false when none is due.
   Result<bool> make_graph_once(GraphDue wanted, unsigned thread_count, const CallOptions& call);
+  /// One after the other, until none is due.
+  Status make_graphs(GraphDue wanted, const CallOptions& call);
 
   // --- graph_memory.cc
   /// Coordinates that codes are made of.
   [[nodiscard]] std::uint32_t code_dimensions() const {
     return lifted_dimensions(shape.metric, shape.dimensions);
   }
+  /// As the rows of a segment are counted, and as a graph of them can be made.
+  [[nodiscard]] std::uint32_t largest_segment() const;
   /// Whether an index of this shape can have a graph of so many rows.
   [[nodiscard]] bool suits_graph(std::uint64_t rows) const;
   /// The most that a graph of so many rows can take.
@@ -172,6 +182,9 @@ struct IndexImpl {
   /// Has as many bits of the codes in memory as fit now; compaction_mutex is held.
   void fit_graphs();
   void fit_graph(Segment& segment, const CodeLayout& layout);
+  /// Notes that a graph's file is damaged; it goes with the next manifest. (commit)
+  void lose_graph(const Manifest::Derived& record, const std::string& why,
+                  const std::string& what_follows);
   /// Reads graphs that there was no room for, once there is.
   void load_absent_graphs();
 
@@ -222,6 +235,8 @@ struct IndexImpl {
   const std::shared_ptr<MemoryBudget> budget;
   const unsigned threads;  // of one search
   ScratchPool& scratch;    // the budget's
+  const BuildPlan build_plan;
+  const std::uint32_t segment_rows_max;  // of those that grow or are merged
   std::unique_ptr<Storage::Lock> directory_lock;
   ReadCounters counters;
   GraphWorkers graph_workers;

@@ -89,10 +89,7 @@ Status IndexImpl::maintain() {
   if (checkpoint_due) TRY(checkpoint(Seal::when_full, nullptr));
   relaxed.notify_all();
   const CallOptions own{.cancel = closing.get_token()};
-  while (!stopping) {
-    ASSIGN_OR_RETURN(const bool done, compact_once(&IndexImpl::choose_due, own));
-    if (!done) break;
-  }
+  TRY(compact_due(own));
   while (!stopping) {
     GraphDue graph_due = GraphDue::urgent;
     {

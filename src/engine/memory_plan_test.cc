@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/build_plan.h"
+
 namespace similis::engine {
 namespace {
 
@@ -54,6 +56,20 @@ TEST(MemoryPlan, KnowsWhatAGraphCanTakeAtMost) {
   // 64 edges of 17 bits, where they begin, two lists; the frame.
   EXPECT_GT(size.bytes_beside_codes, 100'000U * (64 * 17 / 8 + 4 + 12) + 2 * 256 * 1280);
   EXPECT_LT(size.bytes_beside_codes, 100'000U * (64 * 17 / 8 + 4 + 12) + 3 * 256 * 1280);
+}
+
+// Less memory makes smaller graphs, and learns from fewer rows before it makes none.
+TEST(BuildPlan, FollowsTheLimit) {
+  const BuildPlan roomy = plan_building(std::uint64_t{1} << 30, 1280);
+  EXPECT_EQ(roomy.sample_rows, 8192U);
+  EXPECT_GT(roomy.rows_max, 1'000'000U);
+  EXPECT_LT(roomy.rows_max, 1'200'000U);
+  const BuildPlan tight = plan_building(std::uint64_t{64} << 20, 1280);
+  EXPECT_LT(tight.sample_rows, 8192U);
+  EXPECT_GE(tight.sample_rows, 1024U);
+  EXPECT_NEAR(static_cast<double>(tight.rows_max) * 16, static_cast<double>(roomy.rows_max), 16);
+  EXPECT_EQ(plan_building(std::uint64_t{8} << 20, 1280).rows_max, 0U);
+  EXPECT_GT(plan_building(UINT64_MAX, 32).rows_max, UINT32_MAX);
 }
 
 }  // namespace

@@ -45,6 +45,8 @@ IndexImpl::IndexImpl(Storage& storage_, std::filesystem::path directory_, IndexO
       threads(options.threads != 0 ? options.threads
                                    : std::max(1U, std::thread::hardware_concurrency())),
       scratch(budget->scratch()),
+      build_plan(plan_building(options.build_memory, code_dimensions())),
+      segment_rows_max(largest_segment()),
       graph_workers(storage) {
   budget->join_searches(this, threads, geometry.chunk_bytes());
 }

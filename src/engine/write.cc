@@ -195,6 +195,7 @@ bool IndexImpl::apply(const WalRecord& record) {
   const std::uint64_t id = record.header.id, lsn = record.header.lsn;
   switch (record.header.operation) {
     case WalOperation::upsert: {
+      if (segments.back()->rows() >= segment_rows_max) begin_segment();
       Segment& open = *segments.back();
       const std::uint32_t ordinal = open.append(id, record.vector);
       open.columns().set(ordinal, record.attributes);
@@ -235,6 +236,11 @@ Segment* IndexImpl::find_segment(std::uint32_t number) const {
 
 std::shared_ptr<Segment> IndexImpl::make_segment() {
   return std::make_shared<Segment>(next_segment++, geometry, format->make_columns(), budget);
+}
+
+void IndexImpl::begin_segment() {
+  segments.back()->seal();
+  segments.push_back(make_segment());
 }
 
 void IndexImpl::publish() {

@@ -251,14 +251,14 @@ wire::JobDoc job_doc(const Job& job, const Permissions& allowed) {
   }
   doc.options = {job.options.hidden, job.options.retry_failed, job.options.watch};
   const JobCounters& c = job.counters;
-  doc.counters = {c.found,     c.done(),  c.ready, c.failed,  c.skipped,
-                  c.unchanged, c.removed, c.moved, c.scanning};
+  doc.counters = {c.found,     c.done(),  c.ready, c.failed,   c.skipped,
+                  c.unchanged, c.removed, c.moved, c.scanning, c.optimizing};
   doc.following = c.following && job.state == JobState::running;
   doc.worked_s = job.worked_s;
   if (job.worked_s > 0 && c.ready + c.failed > 0) {
     doc.rate_per_s = static_cast<double>(c.ready + c.failed) / job.worked_s;
     const std::int64_t left = std::max<std::int64_t>(c.found - c.done(), 0);
-    if (job.state == JobState::running && !c.scanning) {
+    if (job.state == JobState::running && !c.scanning && !c.optimizing) {
       doc.eta_s = static_cast<double>(left) / *doc.rate_per_s;
     }
   }

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <mutex>
+#include <string>
+
+#include "base/log.h"
 
 namespace similis {
 
@@ -44,6 +47,23 @@ Result<std::vector<IndexTarget>> ensure_indexes(const Context& ctx, const Ports&
     targets.push_back({std::move(index), std::move(embedder)});
   }
   return targets;
+}
+
+Status optimize_indexes(const Context& ctx, const Ports& ports, CollectionId collection,
+                        IngestCounters& counters) {
+  ASSIGN_OR_RETURN(const auto indexes, ports.metadata.list_indexes(ctx, collection));
+  counters.optimizing = true;
+  Status cancelled;
+  for (const IndexInfo& index : indexes) {
+    if (index.state == IndexState::retired || !cancelled.ok()) continue;
+    const Status optimized = ports.vectors.optimize(ctx, index.id);
+    cancelled = ctx.check();
+    if (!optimized.ok() && cancelled.ok())
+      log(LogLevel::warning, "index " + std::to_string(index.id) +
+                                 " is not as quick as it could be: " + optimized.error().message);
+  }
+  counters.optimizing = false;
+  return cancelled;
 }
 
 }  // namespace similis

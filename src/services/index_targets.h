@@ -6,6 +6,7 @@
 
 #include "core/collection.h"
 #include "core/context.h"
+#include "services/ingest_counters.h"
 #include "services/ports.h"
 
 namespace similis {
@@ -21,5 +22,10 @@ struct IndexTarget {
 /// Errors: not_found (the model of an index is missing, no such model), those of the stores.
 Result<std::vector<IndexTarget>> ensure_indexes(const Context& ctx, const Ports& ports,
                                                 CollectionId collection, std::string_view model);
+
+/// After many pictures were added: has searches of the collection's indexes made as quick as they
+/// get, `counters` saying so meanwhile. That one could not be is logged; an error is cancelling.
+Status optimize_indexes(const Context& ctx, const Ports& ports, CollectionId collection,
+                        IngestCounters& counters);
 
 }  // namespace similis

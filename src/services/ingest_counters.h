@@ -11,7 +11,7 @@ namespace similis {
 struct IngestCounters {
   std::atomic<std::int64_t> found{0}, unchanged{0}, ready{0}, moved{0}, removed{0}, failed{0},
       skipped{0};
-  std::atomic<bool> scanning{false}, following{false};
+  std::atomic<bool> scanning{false}, optimizing{false}, following{false};
 
   void reset() {
     for (auto* counter : {&found, &unchanged, &ready, &moved, &removed, &failed, &skipped}) {
@@ -29,6 +29,7 @@ struct IngestCounters {
     out.failed = failed;
     out.skipped = skipped;
     out.scanning = scanning;
+    out.optimizing = optimizing;
     out.following = following;
     out.found = found;
     return out;

@@ -231,6 +231,7 @@ void describe(A& a, X& x) {
   a.field("removed", x.removed);
   a.field("moved", x.moved);
   a.field("scanning", x.scanning);
+  a.field("optimizing", x.optimizing);
 }
 
 template <typename A, Of<JobErrorDoc> X>

@@ -193,7 +193,7 @@ struct CollectionListDoc {
 struct JobCountersDoc {
   std::int64_t found = 0, done = 0, ready = 0, failed = 0, skipped = 0, unchanged = 0, removed = 0,
                moved = 0;
-  bool scanning = false;
+  bool scanning = false, optimizing = false;
 };
 
 struct JobErrorDoc {

@@ -233,6 +233,11 @@ TEST_P(MetadataStoreSuite, AWatchedFolderIsWatchedUntilItsJobIsPausedOrEnds) {
   row = value_of(store().update_job(ctx_, job.id, "me", update, kLease_s));
   EXPECT_TRUE(row.counters.following);
   EXPECT_FALSE(again({}).counters.following);
+  update.counters.following = false;
+  update.counters.optimizing = true;
+  row = value_of(store().update_job(ctx_, job.id, "me", update, kLease_s));
+  EXPECT_TRUE(row.counters.optimizing);
+  EXPECT_FALSE(row.counters.scanning || row.counters.following);
 
   ASSERT_THAT(store().set_job_state(ctx_, job.id, JobState::paused), IsOk());
   EXPECT_FALSE(again({}).options.watch);

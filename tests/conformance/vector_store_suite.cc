@@ -191,6 +191,7 @@ TEST_P(VectorStoreSuite, NothingIsThereThatWasNotMade) {
   EXPECT_THAT(store().stats(ctx_, kOther), FailsWith(ErrorCode::not_found));
   EXPECT_THAT(store().verify(ctx_, kOther), FailsWith(ErrorCode::not_found));
   EXPECT_THAT(store().flush(ctx_, kOther), FailsWith(ErrorCode::not_found));
+  EXPECT_THAT(store().optimize(ctx_, kOther), FailsWith(ErrorCode::not_found));
   EXPECT_THAT(store().drop_index(ctx_, kCollection, kOther), IsOk());
 }
 
@@ -216,7 +217,7 @@ TEST_P(VectorStoreSuite, AgreesWithAMap) {
   };
   for (int step = 0; step < 40; ++step) {
     const auto some_id = [&] { return static_cast<ImageId>(1 + random_() % 150); };
-    switch (random_() % 8) {
+    switch (random_() % 9) {
       case 0:
       case 1:
       case 2: {
@@ -237,6 +238,9 @@ TEST_P(VectorStoreSuite, AgreesWithAMap) {
         break;
       case 5:
         ASSERT_THAT(store().flush(ctx_, kIndex), IsOk());
+        break;
+      case 7:
+        ASSERT_THAT(store().optimize(ctx_, kIndex), IsOk());
         break;
       case 6:
         reopen();
@@ -468,6 +472,7 @@ TEST_P(VectorStoreSuite, StopsWhenNobodyWaits) {
               FailsWith(ErrorCode::cancelled));
   EXPECT_THAT(store().upsert(cancelled, kIndex, std::span(&row, 1)),
               FailsWith(ErrorCode::cancelled));
+  EXPECT_THAT(store().optimize(cancelled, kIndex), FailsWith(ErrorCode::cancelled));
   expect_ids();
 }
 

@@ -60,6 +60,10 @@ class MemoryVectorStore final : public VectorStore {
   Result<ImageId> max_id(const Context&) override;
   Result<VectorIndexStats> stats(const Context&, IndexId) override;
   Result<std::vector<VerifyFinding>> verify(const Context&, IndexId) override;
+  Status optimize(const Context&, IndexId) override {
+    ++optimized;
+    return faults_.ask_before("vectors.optimize");
+  }
   Status flush(const Context&, IndexId) override { return {}; }
   VectorStoreCapabilities capabilities() const override { return {}; }
 
@@ -68,6 +72,7 @@ class MemoryVectorStore final : public VectorStore {
     Attributes attributes;
   };
   [[nodiscard]] std::map<ImageId, Entry> entries() const;  // of all indexes
+  std::atomic<int> optimized{0};                           // calls
 
   /// What stats() says of every index from now on.
   void set_stats(VectorIndexStats stats);

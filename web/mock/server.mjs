@@ -413,6 +413,7 @@ export function job(over = {}) {
       removed: 0,
       moved: 0,
       scanning: false,
+      optimizing: false,
       ...over.counters,
     },
   };

@@ -102,4 +102,11 @@ PrincipalComponents learn_components(std::span<const float> sample, std::uint32_
   return out;
 }
 
+std::uint64_t learning_bytes(std::uint64_t rows, std::uint32_t dimensions, std::uint32_t count) {
+  // The sample, a copy that is centred, and one in fp16; the covariance; four bases.
+  constexpr std::uint64_t kBytesAValue = 2 * sizeof(float) + sizeof(std::uint16_t), kBases = 4;
+  return rows * dimensions * kBytesAValue +
+         sizeof(float) * dimensions * (dimensions + kBases * (count + kOversample));
+}
+
 }  // namespace similis::engine

@@ -19,4 +19,7 @@ struct PrincipalComponents {
 PrincipalComponents learn_components(std::span<const float> sample, std::uint32_t dimensions,
                                      std::uint32_t count, std::uint64_t seed);
 
+/// The memory that learning from so many rows takes, their own included.
+std::uint64_t learning_bytes(std::uint64_t rows, std::uint32_t dimensions, std::uint32_t count);
+
 }  // namespace similis::engine

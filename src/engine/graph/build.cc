@@ -17,13 +17,17 @@ constexpr std::size_t kProgressRows = 256;
 // Rows that a trial does without.
 constexpr std::size_t kHeldMax = 512;
 
+std::uint32_t slots_of(const GraphOptions& options) {
+  return static_cast<std::uint32_t>(options.degree * kSlack);
+}
+
 class Builder {
  public:
   Builder(const CodeTable& codes, std::span<const std::uint32_t> members,
           const GraphOptions& options)
       : codes_(codes),
         options_(options),
-        graph_(codes.rows(), static_cast<std::uint32_t>(options.degree * kSlack)),
+        graph_(codes.rows(), slots_of(options)),
         order_(members.begin(), members.end()),
         locks_(kLocks) {
     if (members.empty()) return;
@@ -100,21 +104,21 @@ class Builder {
   }
 
   /// The graph of the first `count` rows of the order, which are inserted: with lists cut to the
-  /// degree, each row reached.
+  /// degree, each row reached. More can be inserted afterwards.
   Result<BuiltGraph> finished(ThreadPool& pool, unsigned threads, std::size_t count,
                               const GoOn& go_on) {
-    BuiltGraph out{Graph(codes_.rows(), options_.degree), order_.front()};
     const auto cut = [&](Worker& worker, std::uint32_t row) {
       worker.edges.resize(graph_.slots());
       worker.edges.resize(graph_.neighbours(row, worker.edges.data()));
-      if (worker.edges.size() > options_.degree) prune_edges(worker, row);
-      out.graph.set_neighbours(row, worker.edges);
+      if (worker.edges.size() <= options_.degree) return;
+      prune_edges(worker, row);
+      graph_.set_neighbours(row, worker.edges);
     };
     // It takes little: what was done before counts.
     const GoOn still = [&](std::size_t) { return !go_on || go_on(count); };
     if (!for_each_row(pool, threads, 0, count, still, cut)) return stopped();
-    connect(out, count);
-    return out;
+    connect(count);
+    return BuiltGraph{Edges(graph_), order_.front()};
   }
 
   std::mutex& lock_of(std::uint32_t row) { return locks_[row % kLocks]; }
@@ -191,16 +195,16 @@ class Builder {
   /// Gives each row that cannot be reached from the entry an edge from one that can: one near it if
   /// possible. Where all slots are taken an edge gives way that its target was not reached by, so
   /// that nothing is cut off.
-  void connect(BuiltGraph& built, std::size_t rows) const {
-    Graph& graph = built.graph;
-    std::vector<std::uint32_t> parent(graph.rows(), Graph::kNone);  // that a row was reached from
-    std::vector<std::uint32_t> stack, edges(graph.slots());
+  void connect(std::size_t rows) {
+    const std::uint32_t entry = order_.front();
+    std::vector<std::uint32_t> parent(graph_.rows(), Graph::kNone);  // that a row was reached from
+    std::vector<std::uint32_t> stack, edges(graph_.slots());
     const auto spread = [&](std::uint32_t from) {
       stack.push_back(from);
       while (!stack.empty()) {
         const std::uint32_t row = stack.back();
         stack.pop_back();
-        const std::uint32_t count = graph.neighbours(row, edges.data());
+        const std::uint32_t count = graph_.neighbours(row, edges.data());
         for (std::uint32_t i = 0; i < count; ++i) {
           if (parent[edges[i]] != Graph::kNone) continue;
           parent[edges[i]] = row;
@@ -209,27 +213,27 @@ class Builder {
       }
     };
     const auto link = [&](std::uint32_t from, std::uint32_t to) {
-      edges.resize(graph.neighbours(from, edges.data()));
-      bool done = edges.size() < graph.slots();
+      edges.resize(graph_.neighbours(from, edges.data()));
+      bool done = edges.size() < options_.degree;
       if (done) edges.push_back(to);
       for (std::size_t i = edges.size(); i-- > 0 && !done;) {  // the farthest first
         if (parent[edges[i]] == from) continue;
         edges[i] = to;
         done = true;
       }
-      if (done) graph.set_neighbours(from, edges);
+      if (done) graph_.set_neighbours(from, edges);
       if (done) parent[to] = from;
-      edges.resize(graph.slots());
+      edges.resize(graph_.slots());
       return done;
     };
-    parent[built.entry] = built.entry;
-    spread(built.entry);
+    parent[entry] = entry;
+    spread(entry);
     Worker worker(codes_, options_.degree);
     std::size_t anywhere = 0;
     for (const std::uint32_t row : std::span(order_).first(rows)) {
       if (parent[row] != Graph::kNone) continue;
       worker.own.set_record(codes_.record(row));
-      worker.walk.run(graph, codes_, worker.own, built.entry, options_.list_size);
+      worker.walk.run(graph_, codes_, worker.own, entry, options_.list_size);
       bool linked = false;
       for (const Candidate& c : worker.walk.found()) linked = linked || link(c.row, row);
       // There is always one: the edges in use are fewer than the rows that were reached.
@@ -248,6 +252,12 @@ class Builder {
 };
 
 }  // namespace
+
+std::uint64_t build_bytes_a_row(const GraphOptions& options) {
+  // Lists while they grow, the place in the order, what it was reached from; the finished lists, of
+  // which half are empty, in at most 32 bits an edge.
+  return sizeof(std::uint32_t) * (slots_of(options) + 2ULL + options.degree / 2 + 1);
+}
 
 Result<BuiltGraph> build_graph(const CodeTable& codes, std::span<const std::uint32_t> members,
                                const GraphOptions& options, ThreadPool& pool, unsigned threads,

@@ -18,8 +18,11 @@ struct GraphOptions {
   float alpha = 1.2F;             // on squared distances: above 1 keeps some longer edges
 };
 
+/// The memory that a row takes while its graph is made, its record aside.
+std::uint64_t build_bytes_a_row(const GraphOptions& options);
+
 struct BuiltGraph {
-  Graph graph;
+  Edges graph;
   std::uint32_t entry = 0;  // where walks begin: the row nearest to the mean
 };
 

@@ -107,20 +107,20 @@ struct Points {
 
 std::size_t reachable(const BuiltGraph& built) {
   std::set<std::uint32_t> seen{built.entry};
-  std::vector<std::uint32_t> stack{built.entry}, edges(built.graph.slots());
+  std::vector<std::uint32_t> stack{built.entry};
   while (!stack.empty()) {
     const std::uint32_t row = stack.back();
     stack.pop_back();
-    const std::uint32_t count = built.graph.neighbours(row, edges.data());
-    for (std::uint32_t i = 0; i < count; ++i)
-      if (seen.insert(edges[i]).second) stack.push_back(edges[i]);
+    built.graph.for_neighbours(row, [&](std::uint32_t to) {
+      if (seen.insert(to).second) stack.push_back(to);
+    });
   }
   return seen.size();
 }
 
 /// The share of the true nearest ten that walks come upon, for points between rows.
 double found_by_walks(const Points& points, const BuiltGraph& built) {
-  Walk<Graph> walk;
+  Walk<Edges> walk;
   QueryCode query(points.layout);
   std::size_t found = 0;
   constexpr std::size_t kQueries = 100, kNearest = 10;
@@ -161,7 +161,7 @@ TEST(Graph, WalksGoAsFarAsTheyReach) {
   ThreadPool pool(2);
   auto built = build_graph(points.codes, points.all, kSmall, pool, 2, {}, {});
   ASSERT_TRUE(built.ok());
-  Walk<Graph> whole, near;
+  Walk<Edges> whole, near;
   QueryCode query(points.layout);
   constexpr std::size_t kRank = 10;
   std::uint64_t compared = 0, compared_in_all = 0;
@@ -203,12 +203,12 @@ TEST(Graph, GrowsRowByRow) {
     auto built = extend_graph(codes, edges, entry, members, kSmall, pool, 2, {});
     ASSERT_TRUE(built.ok()) << built.error().message;
     EXPECT_EQ(reachable(*built), rows);
-    edges = Edges(built->graph);
-    entry = built->entry;
-    there = rows;
     if (rows == 2000U) {
       EXPECT_GT(found_by_walks(points, *built), 0.97);
     }
+    edges = std::move(built->graph);
+    entry = built->entry;
+    there = rows;
   }
 }
 
@@ -243,7 +243,7 @@ TEST(SegmentGraph, FilesThatPromiseTooMuchAreRefused) {
     const std::vector<float> sample(96, 1.0F);
     SegmentGraph graph{Frame::learn(sample, 96, 64, 1),
                        std::move(codes),
-                       Edges(spoilt == Spoilt::edges ? wide : built->graph),
+                       spoilt == Spoilt::edges ? Edges(wide) : built->graph.copy(),
                        built->entry,
                        {}};
     graph.learnt_rows = 300;

@@ -134,6 +134,10 @@ class VectorStore {
   virtual Result<VectorIndexStats> stats(const Context& ctx, IndexId index) = 0;
   /// Reads all of the index's files and reports every byte range whose checksum fails.
   virtual Result<std::vector<VerifyFinding>> verify(const Context& ctx, IndexId index) = 0;
+  /// Does now what the index would do by itself in a quiet time, as far as it is worth its while:
+  /// searches are as quick afterwards as they get. Changes no answer, but that those of a recall
+  /// below 1 may differ. Searches and writes go on.
+  virtual Status optimize(const Context& ctx, IndexId index) = 0;
   /// Makes the next opening quick: checkpoints what the log holds.
   virtual Status flush(const Context& ctx, IndexId index) = 0;
 

@@ -106,6 +106,7 @@ export interface Job {
     removed: number;
     moved: number;
     scanning: boolean;
+    optimizing: boolean;
   };
   rate_per_s: number | null;
   eta_s: number | null;

@@ -7,7 +7,14 @@ namespace similis::sql {
 namespace {
 
 /// What the column `scanning` holds besides 0.
-constexpr Int kScanning = 1, kFollowing = 2;
+constexpr Int kScanning = 1, kFollowing = 2, kOptimizing = 3;
+
+Int stage_of(const JobCounters& counters) {
+  return counters.scanning     ? kScanning
+         : counters.optimizing ? kOptimizing
+         : counters.following  ? kFollowing
+                               : 0;
+}
 
 Job to_job(Connection& c, const JobRecord& record) {
   Job out;
@@ -20,6 +27,7 @@ Job to_job(Connection& c, const JobRecord& record) {
   out.state = to_enum<JobState>(record.state, 6, "job's state");
   out.counters.found = record.found;
   out.counters.scanning = record.scanning == kScanning;
+  out.counters.optimizing = record.scanning == kOptimizing;
   out.counters.following = record.scanning == kFollowing;
   out.counters.unchanged = record.unchanged;
   out.counters.ready = record.ready;
@@ -48,7 +56,7 @@ void set_options(JobRecord& record, const BuildOptions& options) {
 
 void set_counters(JobRecord& record, const JobCounters& counters) {
   record.found = counters.found;
-  record.scanning = counters.scanning ? kScanning : counters.following ? kFollowing : 0;
+  record.scanning = stage_of(counters);
   record.unchanged = counters.unchanged;
   record.ready = counters.ready;
   record.moved = counters.moved;

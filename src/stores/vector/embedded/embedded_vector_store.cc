@@ -60,6 +60,7 @@ class EmbeddedVectorStore final : public VectorStore {
   explicit EmbeddedVectorStore(const EmbeddedVectorOptions& options)
       : directory_(options.directory) {
     index_options_.memory = engine::make_memory_budget(options.memory_max);
+    index_options_.build_memory = options.build_memory_max;
     index_options_.threads = options.threads;
     index_options_.graph_rows_min = options.graph_rows_min;
     index_options_.attributes = std::make_shared<TypedColumnsFormat>();
@@ -346,6 +347,11 @@ class EmbeddedVectorStore final : public VectorStore {
                      report.what});
     }
     return out;
+  }
+
+  Status optimize(const Context& ctx, IndexId index) override {
+    ASSIGN_OR_RETURN(const auto opened, opened_index(index));
+    return opened->optimize(call_of(ctx));
   }
 
   Status flush(const Context& ctx, IndexId index) override {
