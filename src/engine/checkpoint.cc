@@ -52,19 +52,18 @@ Status write_rows(PartWriter& writer, const Work& work, std::uint64_t lsn) {
     const std::uint32_t at = i % geometry.chunk_rows;
     const auto block = chunk.block();  // rows that no part holds are in memory always
     TRY(writer.add_row(
-        chunk.ids[at], chunk.death[at].load(std::memory_order_relaxed) <= lsn,
+        chunk.ids[at], chunk.deaths.of(at) <= lsn,
         {block->data() + std::size_t{at} * geometry.stride_bytes, geometry.row_bytes}));
   }
   for (std::uint32_t i = work.persisted_rows; i < work.view.rows; ++i) {
     const Chunk& chunk = *(*work.view.chunks)[i / geometry.chunk_rows];
     attributes.clear();
-    if (chunk.death[i % geometry.chunk_rows].load(std::memory_order_relaxed) > lsn)
-      columns.get(i, attributes);
+    if (chunk.deaths.of(i % geometry.chunk_rows) > lsn) columns.get(i, attributes);
     TRY(writer.add_attributes(attributes));
   }
   for (const std::uint32_t i : work.changed) {
     const Chunk& chunk = *(*work.view.chunks)[i / geometry.chunk_rows];
-    if (chunk.death[i % geometry.chunk_rows].load(std::memory_order_relaxed) <= lsn) {
+    if (chunk.deaths.of(i % geometry.chunk_rows) <= lsn) {
       TRY(writer.add_change(i, ChangeKind::dead, {}));
     } else {
       columns.get(i, attributes);

@@ -153,7 +153,7 @@ Status IndexImpl::build(Compaction& compaction, const SnapshotState& snapshot,
         if (!damaged.empty()) drop_damaged(*input, damaged);
       }
       for (std::uint32_t i = 0; i < rows; ++i) {
-        if (chunk.death[i].load(std::memory_order_relaxed) <= snapshot.lsn) continue;
+        if (chunk.deaths.of(i) <= snapshot.lsn) continue;
         if (std::find(damaged.begin(), damaged.end(), first + i) != damaged.end()) continue;
         TRY(writer->add_row(
             chunk.ids[i], false,

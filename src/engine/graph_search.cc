@@ -60,7 +60,7 @@ bool GraphSearch::is_wanted(const GraphSource& source, std::uint32_t row) const 
   if (!source.view->segment->has_dead()) return true;
   const std::uint32_t chunk_rows = source.view->segment->geometry().chunk_rows;
   const Chunk& chunk = *(*source.view->chunks)[row / chunk_rows];
-  return chunk.death[row % chunk_rows].load(std::memory_order_relaxed) > snapshot_.lsn;
+  return chunk.deaths.of(row % chunk_rows) > snapshot_.lsn;
 }
 
 Status GraphSearch::run(std::span<const float* const> queries, ThreadPool& pool, unsigned threads,

@@ -34,14 +34,44 @@ void IdMap::rehash(std::size_t capacity) {
     if (entry.id != 0) entries_[slot_of(entry.id)] = entry;
 }
 
-void IdMap::reserve(std::size_t count) {
+void IdMap::make_room(std::size_t count) {
   const std::size_t needed = std::max<std::size_t>(64, count + count / 4 + 1);
   if (needed > entries_.size()) rehash(needed);
 }
 
+void IdMap::scatter_places() {
+  dense_ = false;
+  make_room(count_ + 1);
+  for (std::size_t id = 1; id < places_.size(); ++id)
+    if (places_[id].segment != kNowhere) entries_[slot_of(id)] = {id, places_[id]};
+  places_ = {};
+}
+
+void IdMap::reserve(std::size_t count, std::uint64_t largest) {
+  if (dense_ && !is_dense(count, largest)) scatter_places();
+  if (!dense_) {
+    make_room(count);
+  } else if (largest >= places_.size()) {
+    places_.resize(largest + 1, {kNowhere, 0});
+  }
+}
+
 std::optional<Location> IdMap::put(std::uint64_t id, Location location) {
+  if (dense_ && id >= places_.size()) {
+    if (!is_dense(count_ + 1, id)) {
+      scatter_places();
+    } else {
+      places_.resize(id + 1 + id / 2, {kNowhere, 0});
+    }
+  }
+  if (dense_) {
+    const Location before = std::exchange(places_[id], location);
+    if (before.segment != kNowhere) return before;
+    ++count_;
+    return std::nullopt;
+  }
   if (const std::size_t count = count_ + 1; count + count / 4 >= entries_.size())
-    reserve(count + count / 2);
+    make_room(count + count / 2);
   Entry& entry = entries_[slot_of(id)];
   if (entry.id == id) return std::exchange(entry.location, location);
   entry = {id, location};
@@ -51,6 +81,10 @@ std::optional<Location> IdMap::put(std::uint64_t id, Location location) {
 
 std::optional<Location> IdMap::find(std::uint64_t id) const {
   if (count_ == 0) return std::nullopt;
+  if (dense_) {
+    if (id >= places_.size() || places_[id].segment == kNowhere) return std::nullopt;
+    return places_[id];
+  }
   const Entry& entry = entries_[slot_of(id)];
   if (entry.id != id) return std::nullopt;
   return entry.location;
@@ -58,6 +92,12 @@ std::optional<Location> IdMap::find(std::uint64_t id) const {
 
 std::optional<Location> IdMap::remove(std::uint64_t id) {
   if (count_ == 0) return std::nullopt;
+  if (dense_) {
+    const std::optional<Location> out = find(id);
+    if (out) places_[id].segment = kNowhere;
+    count_ -= out ? 1 : 0;
+    return out;
+  }
   std::size_t hole = slot_of(id);
   if (entries_[hole].id != id) return std::nullopt;
   const Location out = entries_[hole].location;

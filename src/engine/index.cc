@@ -29,8 +29,7 @@ std::uint64_t Snapshot::rows() const {
   for (const auto& view : state_->segments) {
     const std::uint32_t chunk_rows = view.segment->geometry().chunk_rows;
     for (std::uint32_t i = 0; i < view.rows; ++i)
-      count += (*view.chunks)[i / chunk_rows]->death[i % chunk_rows].load(
-                   std::memory_order_relaxed) > state_->lsn;
+      count += (*view.chunks)[i / chunk_rows]->deaths.of(i % chunk_rows) > state_->lsn;
   }
   return count;
 }
@@ -52,7 +51,7 @@ Result<std::vector<std::uint64_t>> Snapshot::scan_ids(std::uint64_t after, std::
       if (at == 0) TRY(call.check());
       const std::uint64_t id = chunk.ids[at];
       if (id <= after || (smallest.size() == limit && id > smallest.front()) ||
-          chunk.death[at].load(std::memory_order_relaxed) <= state_->lsn)
+          chunk.deaths.of(at) <= state_->lsn)
         continue;
       if (smallest.size() == limit) {
         std::pop_heap(smallest.begin(), smallest.end());

@@ -106,10 +106,13 @@ struct IndexImpl {
   bool kill(const Location& location, std::uint64_t lsn);  // (commit)
   Segment* find_segment(std::uint32_t number) const;       // (commit)
   std::shared_ptr<Segment> make_segment();                 // (commit)
-  void begin_segment();                                    // seals the open one (commit)
-  void publish();                                          // (commit)
-  void refuse_writes(std::string why);                     // (commit)
-  [[nodiscard]] Status check_writable() const;             // (commit)
+  /// Has vectors in memory that the next row comes behind.
+  Status make_room_at_tail();                   // (commit, map_mutex)
+  Status load_tail();                           // its memory is reserved (commit, map_mutex)
+  void begin_segment();                         // seals the open one (commit)
+  void publish();                               // (commit)
+  void refuse_writes(std::string why);          // (commit)
+  [[nodiscard]] Status check_writable() const;  // (commit)
 
   // --- checkpoint.cc
   enum class Seal { when_full, now };
@@ -220,6 +223,8 @@ struct IndexImpl {
   /// relied on is not served, and whoever compares ids finds them missing. Takes commit_mutex.
   /// False for a segment that is not one of the index (any more).
   bool drop_damaged(const Segment& segment, std::span<const std::uint32_t> ordinals);
+  /// The same of a segment of the index. (commit, map_mutex)
+  void bury(Segment& segment, std::span<const std::uint32_t> ordinals);
 
   // --- verify.cc
   Result<std::vector<DamageReport>> verify(const CallOptions& call);

@@ -148,7 +148,7 @@ std::uint64_t IndexImpl::table_bytes() const {
   std::uint64_t bytes = map.bytes_in_memory();
   for (const auto& segment : segments) {
     bytes += segment->columns().bytes_in_memory();
-    bytes += round_up(segment->rows(), geometry.chunk_rows) * 16;  // id and death
+    bytes += segment->table_bytes();
     for (const auto& part : *segment->parts()) bytes += part->bytes_in_memory();
     if (segment->graph()) bytes += segment->graph()->bytes_in_memory();
   }
@@ -229,7 +229,15 @@ Status IndexImpl::settle_memory_locked(Load load_what) {
     }
   };
   budget->pool().run(threads, load);
-  return failure;
+  TRY(std::move(failure));
+  std::lock_guard lock(commit_mutex);
+  const auto& graph = segments.back()->graph();
+  const bool scanned = !graph || graph->rows() < segments.back()->rows();
+  const bool wanted = load_what == Load::everything || scanned;
+  if (!wanted || !segments.back()->tail_is_absent()) return {};
+  if (!budget->try_reserve(geometry.chunk_bytes())) return {};
+  std::unique_lock map_lock(map_mutex);
+  return load_tail();
 }
 
 }  // namespace similis::engine

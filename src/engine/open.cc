@@ -138,7 +138,7 @@ Status IndexImpl::recover(const Manifest& manifest) {
 
   std::uint64_t rows = 0;
   for (const auto& segment : manifest.segments) rows += segment.rows;
-  map.reserve(rows);
+  map.reserve(rows, max_id);
   for (const auto& segment : manifest.segments) TRY(load_segment(segment));
   if (segments.empty() || segments.back()->sealed()) segments.push_back(make_segment());
   TRY(replay_logs(manifest, log_files));
@@ -215,18 +215,6 @@ Status IndexImpl::load_segment(const Manifest::Segment& record) {
   }
   if (record.sealed) segment->seal();
   segment->set_parts(std::move(parts), record.rows);
-  if (const std::uint32_t rest = record.rows % geometry.chunk_rows; !record.sealed && rest != 0) {
-    // Rows to come are appended in memory behind these.
-    AlignedBuffer buffer;
-    const std::uint32_t chunk = record.rows / geometry.chunk_rows;
-    budget->reserve(geometry.chunk_bytes());
-    std::vector<std::uint32_t> damaged;
-    ASSIGN_OR_RETURN(auto block, segment->read_block(chunk, rest, buffer, damaged));
-    (*segment->view(segment).chunks)[chunk]->set_block(std::move(block));
-    segments.push_back(segment);
-    drop_damaged(*segment, damaged);
-    return {};
-  }
   segments.push_back(std::move(segment));
   return {};
 }
@@ -364,6 +352,7 @@ Status IndexImpl::replay(const WalRecord& record) {
     const float squares = simd::kernels().extent(values.data(), values.size()).squares;
     norm_max = std::max(norm_max, std::sqrt(squares));
   }
+  if (record.header.operation == WalOperation::upsert) TRY(make_room_at_tail());
   apply(record);
   log_bytes.fetch_add(record.header.bytes, std::memory_order_relaxed);
   return {};

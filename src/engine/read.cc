@@ -91,25 +91,29 @@ Result<SearchAnswer> IndexImpl::search(const SnapshotState& state, std::span<con
 }
 
 bool IndexImpl::drop_damaged(const Segment& segment, std::span<const std::uint32_t> ordinals) {
-  std::uint64_t dropped = 0;
   std::lock_guard lock(commit_mutex);
   Segment* current = find_segment(segment.number());
   if (current == nullptr)
     return false;  // compacted away: the rows that were good live on elsewhere
   std::unique_lock map_lock(map_mutex);
+  bury(*current, ordinals);
+  return true;
+}
+
+void IndexImpl::bury(Segment& segment, std::span<const std::uint32_t> ordinals) {
+  std::uint64_t dropped = 0;
   for (const std::uint32_t ordinal : ordinals) {
-    if (!current->alive(ordinal)) continue;
-    map.remove(current->id(ordinal));
+    if (!segment.alive(ordinal)) continue;
+    map.remove(segment.id(ordinal));
     // Dead to every snapshot, also one from before: nobody is to score these bytes.
-    kill({current->number(), ordinal}, 0);
+    kill({segment.number(), ordinal}, 0);
     ++dropped;
   }
-  if (dropped == 0) return true;
+  if (dropped == 0) return;
   damaged_rows += dropped;
   similis::log(LogLevel::error, directory.native() + ": " + std::to_string(dropped) +
                                     " vectors are damaged on disk; their rows count as erased "
                                     "until they are written again (verify names the places)");
-  return true;
 }
 
 IndexStatistics IndexImpl::statistics() {

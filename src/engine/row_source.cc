@@ -72,7 +72,7 @@ Status RowSource::for_chunks(std::uint32_t first, const Each& each) const {
           const std::uint32_t begin = c * chunk_rows;
           for (std::uint32_t at = first > begin ? first - begin : 0;
                at < std::min(chunk_rows, view_.rows - begin); ++at) {
-            const bool lives = chunk.death[at].load(std::memory_order_relaxed) == kAlive;
+            const bool lives = chunk.deaths.of(at) == kAlive;
             if (lives && std::find(damaged.begin(), damaged.end(), begin + at) == damaged.end())
               sound.push_back(at);
           }

@@ -137,7 +137,7 @@ std::uint32_t mark_wanted(const SegmentView& view, std::uint32_t chunk_number, s
     if (wanted[w] == 0) continue;
     std::uint64_t alive = 0;
     for (std::uint32_t i = std::max(begin, w * 64); i < std::min(end, w * 64 + 64); ++i) {
-      const bool lives = chunk.death[i].load(std::memory_order_relaxed) > lsn;
+      const bool lives = chunk.deaths.of(i) > lsn;
       alive |= static_cast<std::uint64_t>(lives) << (i % 64);
     }
     wanted[w] &= alive;

@@ -36,7 +36,7 @@ std::uint32_t Segment::append(std::uint64_t id, std::span<const std::byte> vecto
   const std::uint32_t at = rows_ % geometry_.chunk_rows;
   auto block = chunk.block();
   if (!block) {
-    // Only a fresh chunk: opening loads a tail that is partly filled, eviction spares it.
+    // Only a fresh chunk: one that is partly filled was loaded before, and eviction spares it.
     budget_->reserve(geometry_.chunk_bytes());
     block = std::make_shared<VectorBlock>(geometry_.chunk_bytes(), VectorBlock::Filled::by_and_by,
                                           budget_);
@@ -46,7 +46,6 @@ std::uint32_t Segment::append(std::uint64_t id, std::span<const std::byte> vecto
   std::memcpy(row, vector.data(), vector.size());
   std::memset(row + vector.size(), 0, geometry_.stride_bytes - vector.size());
   chunk.ids[at] = id;
-  chunk.death[at].store(kAlive, std::memory_order_relaxed);
   return rows_++;
 }
 
@@ -54,8 +53,8 @@ std::uint32_t Segment::append_stored(std::uint64_t id, bool dead) {
   Chunk& chunk = tail();
   const std::uint32_t at = rows_ % geometry_.chunk_rows;
   chunk.ids[at] = id;
-  chunk.death[at].store(dead ? 0 : kAlive, std::memory_order_relaxed);
   if (dead) {
+    death_bytes_ += chunk.deaths.set(at, 0);
     ++dead_;
     has_dead_ = true;
   }
@@ -63,10 +62,10 @@ std::uint32_t Segment::append_stored(std::uint64_t id, bool dead) {
 }
 
 bool Segment::kill(std::uint32_t ordinal, std::uint64_t lsn) {
-  auto& death = (*chunks_)[ordinal / geometry_.chunk_rows]->death[ordinal % geometry_.chunk_rows];
-  if (death.load(std::memory_order_relaxed) != kAlive) return false;
+  if (!alive(ordinal)) return false;
   has_dead_ = true;  // before anybody can see the row dead
-  death.store(lsn, std::memory_order_relaxed);
+  death_bytes_ +=
+      (*chunks_)[ordinal / geometry_.chunk_rows]->deaths.set(ordinal % geometry_.chunk_rows, lsn);
   ++dead_;
   return true;
 }
@@ -87,8 +86,8 @@ SegmentView Segment::view(std::shared_ptr<const Segment> self) const {
 }
 
 bool Segment::alive(std::uint32_t ordinal) const {
-  return (*chunks_)[ordinal / geometry_.chunk_rows]->death[ordinal % geometry_.chunk_rows].load(
-             std::memory_order_relaxed) == kAlive;
+  return (*chunks_)[ordinal / geometry_.chunk_rows]->deaths.of(ordinal % geometry_.chunk_rows) ==
+         kAlive;
 }
 
 std::uint64_t Segment::id(std::uint32_t ordinal) const {

@@ -38,12 +38,39 @@ class VectorBlock {
 
 inline constexpr std::uint64_t kAlive = UINT64_MAX;
 
+/// The write that erased or replaced each row of a chunk; kAlive when none did. Takes memory once
+/// one did. One thread writes at a time, any may read.
+class Deaths {
+ public:
+  explicit Deaths(std::uint32_t rows) : rows_(rows) {}
+  [[nodiscard]] std::uint64_t of(std::uint32_t row) const {
+    const Lsn* const lsns = lsns_.load(std::memory_order_acquire);
+    return lsns == nullptr ? kAlive : lsns[row].load(std::memory_order_relaxed);
+  }
+  /// The bytes of memory that it took in addition.
+  std::uint64_t set(std::uint32_t row, std::uint64_t lsn) {
+    std::uint64_t taken = 0;
+    if (!owned_) {
+      owned_ = std::make_unique<Lsn[]>(rows_);
+      for (std::uint32_t i = 0; i < rows_; ++i) owned_[i].store(kAlive, std::memory_order_relaxed);
+      lsns_.store(owned_.get(), std::memory_order_release);
+      taken = rows_ * sizeof(Lsn);
+    }
+    owned_[row].store(lsn, std::memory_order_relaxed);
+    return taken;
+  }
+
+ private:
+  using Lsn = std::atomic<std::uint64_t>;
+  std::uint32_t rows_;
+  std::unique_ptr<Lsn[]> owned_;
+  std::atomic<Lsn*> lsns_{nullptr};
+};
+
 /// A run of chunk_rows rows of a segment; never moves. The vectors may be absent (on disk only).
 class Chunk {
  public:
-  explicit Chunk(std::uint32_t rows)
-      : ids(std::make_unique<std::uint64_t[]>(rows)),
-        death(std::make_unique<std::atomic<std::uint64_t>[]>(rows)) {}
+  explicit Chunk(std::uint32_t rows) : ids(std::make_unique<std::uint64_t[]>(rows)), deaths(rows) {}
 
   [[nodiscard]] std::shared_ptr<VectorBlock> block() const {
     std::lock_guard lock(mutex_);
@@ -56,8 +83,7 @@ class Chunk {
   }
 
   const std::unique_ptr<std::uint64_t[]> ids;
-  /// The write that erased or replaced the row; kAlive when none did.
-  const std::unique_ptr<std::atomic<std::uint64_t>[]> death;
+  Deaths deaths;
 
  private:
   mutable std::mutex mutex_;
@@ -116,6 +142,16 @@ class Segment {
   [[nodiscard]] std::uint32_t dead() const { return dead_; }
   /// Whether any row ever died, damaged ones included. Any thread.
   [[nodiscard]] bool has_dead() const { return has_dead_.load(std::memory_order_relaxed); }
+  /// Whether the next row comes behind others, in its chunk, whose vectors are on disk alone: they
+  /// are to be loaded before it is appended.
+  [[nodiscard]] bool tail_is_absent() const {
+    return rows_ % geometry_.chunk_rows != 0 && !chunks_->back()->block();
+  }
+  /// Of ids and deaths.
+  [[nodiscard]] std::uint64_t table_bytes() const {
+    return chunks_->size() * std::uint64_t{geometry_.chunk_rows} * sizeof(std::uint64_t) +
+           death_bytes_;
+  }
   [[nodiscard]] bool sealed() const { return sealed_; }
   void seal() { sealed_ = true; }
   [[nodiscard]] std::uint32_t persisted_rows() const { return persisted_rows_; }
@@ -163,6 +199,7 @@ class Segment {
   mutable bool chunks_viewed_ = false;  // a snapshot may hold the list: it is copied to grow
   std::uint32_t rows_ = 0;
   std::uint32_t dead_ = 0;
+  std::uint64_t death_bytes_ = 0;
   std::atomic<bool> has_dead_{false};
   bool sealed_ = false;
   std::uint32_t persisted_rows_ = 0;

@@ -204,7 +204,7 @@ TEST_F(VerifyTest, ADamagedVectorCountsAsErased) {
     const auto part = files.lower_bound("part-");
     part->second[99 * 1024 + 5] ^= std::byte{16};  // id 100
     storage.replace(std::filesystem::path(kDirectory) / part->first, part->second);
-    if (streamed) options.memory = make_memory_budget(7 << 20);
+    if (streamed) options.memory = make_memory_budget(5 << 20);
     auto opened = Index::open(kDirectory, options);
     ASSERT_TRUE(opened.ok()) << opened.error().message;
     Index& index = **opened;

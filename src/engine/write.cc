@@ -151,6 +151,10 @@ Status IndexImpl::write_group(std::span<Batch* const> group) {
     bytes += batch->records.size();
   }
   if (bytes > 0) {
+    if (segments.back()->tail_is_absent()) {
+      std::unique_lock map_lock(map_mutex);
+      TRY(make_room_at_tail());
+    }
     TRY(open_log());
     const std::uint64_t log_begin = log->size();
     Status written;
@@ -236,6 +240,25 @@ Segment* IndexImpl::find_segment(std::uint32_t number) const {
 
 std::shared_ptr<Segment> IndexImpl::make_segment() {
   return std::make_shared<Segment>(next_segment++, geometry, format->make_columns(), budget);
+}
+
+Status IndexImpl::make_room_at_tail() {
+  if (!segments.back()->tail_is_absent()) return {};
+  budget->reserve(geometry.chunk_bytes());
+  return load_tail();
+}
+
+// Rows to come are appended in memory behind these.
+Status IndexImpl::load_tail() {
+  const std::shared_ptr<Segment> open = segments.back();
+  const std::uint32_t chunk = open->rows() / geometry.chunk_rows;
+  AlignedBuffer buffer;  // of its own: who has one of the shared may wait for this lock
+  std::vector<std::uint32_t> damaged;
+  ASSIGN_OR_RETURN(auto block,
+                   open->read_block(chunk, open->rows() % geometry.chunk_rows, buffer, damaged));
+  bury(*open, damaged);  // before the block can be searched
+  (*open->view(open).chunks)[chunk]->set_block(std::move(block));
+  return {};
 }
 
 void IndexImpl::begin_segment() {

@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kSectionBytes = 16 << 20;
 
 // Which codes these are: others are made again.
-constexpr std::uint32_t kCode = 21;
+constexpr std::uint32_t kCode = 22;
 // Where nothing could be tried: more than image features take.
 constexpr SegmentGraph::Effort kUntried{10, 0.2F, 0, 1500};
 // What is searched for may be harder to find than what was tried: as measured on image features
