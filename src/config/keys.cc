@@ -124,8 +124,9 @@ std::vector<Key> make_keys() {
       bytes(
           "index.build_memory_max", [](Settings& s) -> Slot { return &s.index.build_memory_max; },
           "Memory that making or extending a graph may take for a while, beside all the others. "
-          "Less keeps segments smaller, and searches go through more of them. auto: as much as the "
-          "index has, at least 256 MiB.",
+          "Less keeps segments smaller, and searches go through more of them; with too little for "
+          "a "
+          "graph of 8192 pictures there is none. auto: as much as the index has, at least 256 MiB.",
           32 * kMib, std::int64_t{64} * kTib, true),
       bytes(
           "cache.memory_max", [](Settings& s) -> Slot { return &s.cache.memory_max; },

@@ -1,15 +1,18 @@
 #include "engine/calibration.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <unordered_set>
 #include <vector>
 
 #include "engine/flat_search.h"
-#include "engine/graph_search.h"
+#include "engine/graph/lift.h"
+#include "engine/graph/walk.h"
 #include "engine/index_impl.h"
 #include "engine/simd/kernels.h"
+#include "engine/walk_plan.h"
 
 namespace similis::engine {
 namespace {
@@ -27,8 +30,6 @@ class Calibration {
   Calibration(IndexImpl& index, const RowSource& rows, std::uint64_t lsn, SegmentGraph& graph)
       : index_(index), rows_(rows), graph_(graph), view_(rows.view()) {
     state_.lsn = lsn;
-    // Lent for the length of this.
-    view_.graph = std::shared_ptr<const SegmentGraph>(std::shared_ptr<void>(), &graph);
     options_.call = rows.call();
   }
 
@@ -41,6 +42,7 @@ class Calibration {
     while (tried < std::size(kTriedK) && 2 * kTriedK[tried] < rows_.rows()) ++tried;
     if (tried == 0) return {};
     ASSIGN_OR_RETURN(const auto truth, nearest(kTriedK[tried - 1]));
+    turn();
     for (std::size_t t = 0; t < tried; ++t) TRY(try_reaches(kTriedK[t], truth));
     return {};
   }
@@ -124,34 +126,60 @@ class Calibration {
     return truth;
   }
 
+  /// The queries in the graph's frame.
+  void turn() {
+    const std::uint32_t dimensions = graph_.frame.dimensions();
+    std::vector<float> lifted(dimensions), turned(dimensions);
+    codes_.assign(queries_.size(), QueryCode(graph_.codes.layout()));
+    for (std::size_t q = 0; q < queries_.size(); ++q) {
+      std::span<const float> vector(queries_[q], index_.geometry.dimensions);
+      if (vector.size() != dimensions) {
+        lift_query(vector, lifted);
+        vector = lifted;
+      }
+      graph_.frame.turn(vector, true, turned);
+      codes_[q].set(turned);
+    }
+  }
+
+  // Whether a walk comes upon a row decides here; that it is in doubt, and read, is what searches
+  // see to.
   Status try_reaches(std::size_t k, const std::vector<std::vector<Hit>>& truth) {
-    std::vector<float> floors;
+    std::vector<std::unordered_set<std::uint64_t>> right(truth.size());
     std::size_t wanted = 0;
-    for (const auto& hits : truth) {
+    for (std::size_t q = 0; q < truth.size(); ++q) {
+      const std::vector<Hit>& hits = truth[q];
       const std::size_t count = std::min(k, hits.size());
       wanted += count;
-      floors.push_back(count == 0 ? 0 : hits[count - 1].score - kTie);
+      for (const Hit& hit : hits)  // equally near ones are as good
+        if (count > 0 && hit.score >= hits[count - 1].score - kTie) right[q].insert(hit.id);
     }
     options_.k = k;
-    options_.recall = kRecallEnough;  // what is kept is read
-    GraphSource source;
-    source.view = &view_;
-    source.parts = view_.segment->parts();
     for (const float reach : kTriedReach) {
       TRY(rows_.check());
       options_.reach = reach;
-      std::vector<TopK> found(queries_.size(), TopK(k));
-      GraphSearch search(state_, index_.shape, options_, {source}, index_.graph_workers);
-      TRY(search.run(queries_, index_.budget->pool(), rows_.threads(), counters_, found, damaged_));
-      std::size_t right = 0;
-      for (std::size_t q = 0; q < found.size(); ++q)
-        for (const Hit& hit : found[q].take()) right += hit.score >= floors[q];
+      const double returnable = static_cast<double>(graph_.rows()) - view_.dead -
+                                static_cast<double>(graph_.zeros.size());
+      const WalkLimits limits = plan_walk(options_, graph_, std::max(0.0, returnable)).limits();
+      std::atomic<std::size_t> next{0}, found{0}, comparisons{0};
+      index_.budget->pool().run(rows_.threads(), [&] {
+        Walk<Edges> walk;
+        for (std::size_t q = next++; q < codes_.size(); q = next++) {
+          walk.run(graph_.graph, graph_.codes, codes_[q], graph_.entries, limits);
+          std::size_t here = 0;
+          for (const Candidate& candidate : walk.found()) {
+            here += right[q].count(rows_.id(candidate.row));
+            for (const auto& copy : graph_.copies_of(candidate.row))
+              here += right[q].count(rows_.id(copy.row));
+          }
+          found += std::min({here, k, truth[q].size()});
+          comparisons += walk.comparisons();
+        }
+      });
       SegmentGraph::Effort effort{static_cast<std::uint32_t>(k), reach, 1, 0};
-      effort.comparisons =
-          std::max(1.0F, static_cast<float>(static_cast<double>(search.comparisons()) /
-                                            static_cast<double>(queries_.size())));
-      if (wanted > 0)
-        effort.recall = std::min(1.0F, static_cast<float>(right) / static_cast<float>(wanted));
+      effort.comparisons = std::max(1.0F, static_cast<float>(static_cast<double>(comparisons) /
+                                                             static_cast<double>(queries_.size())));
+      if (wanted > 0) effort.recall = static_cast<float>(found) / static_cast<float>(wanted);
       graph_.efforts.push_back(effort);
       if (effort.recall >= kRecallEnough || effort.comparisons >= static_cast<float>(rows_.rows()))
         break;
@@ -167,6 +195,7 @@ class Calibration {
   SearchOptions options_;
   std::vector<float> values_;
   std::vector<const float*> queries_;
+  std::vector<QueryCode> codes_;  // of them
   std::unordered_set<std::uint64_t> left_out_;
   std::vector<DamagedRows> damaged_;
   ReadCounters counters_;

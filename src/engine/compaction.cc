@@ -19,13 +19,16 @@ std::uint32_t live_rows(const Segment& segment) {
   return segment.rows() - segment.dead();
 }
 
+enum class Which { all, sealed };
+
 /// The two non-empty segments of `segments` with the fewest live rows, in their order; none when
 /// these are more than `rows_max`.
-IndexImpl::Inputs two_smallest(const std::vector<std::shared_ptr<Segment>>& segments,
+IndexImpl::Inputs two_smallest(const std::vector<std::shared_ptr<Segment>>& segments, Which which,
                                std::uint32_t rows_max) {
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < segments.size(); ++i)
-    if (segments[i]->rows() > 0) order.push_back(i);
+    if (segments[i]->rows() > 0 && (which == Which::all || segments[i]->sealed()))
+      order.push_back(i);
   if (order.size() < 2) return {};
   std::partial_sort(order.begin(), order.begin() + 2, order.end(), [&](auto a, auto b) {
     return live_rows(*segments[a]) < live_rows(*segments[b]);
@@ -49,11 +52,13 @@ IndexImpl::Inputs IndexImpl::choose_due() const {
     if (segment->columns().superseded() > std::max(kSupersededMin, segment->rows()))
       return {segment};
   }
-  return filled > kSegmentsMax ? two_smallest(segments, segment_rows_max) : Inputs{};
+  if (filled <= kSegmentsMax) return {};
+  // Not the open one: sealing it begins another, which the next write would have merged again.
+  return two_smallest(segments, Which::sealed, segment_rows_max);
 }
 
 IndexImpl::Inputs IndexImpl::choose_any() const {
-  auto pair = two_smallest(segments, std::min(options.segment_rows, segment_rows_max));
+  auto pair = two_smallest(segments, Which::all, std::min(options.segment_rows, segment_rows_max));
   if (!pair.empty()) return pair;
   for (const auto& segment : segments)
     if (segment->rows() > 0 && (segment->dead() > 0 || segment->parts()->size() > 1))
@@ -68,13 +73,6 @@ Result<std::unique_lock<std::mutex>> IndexImpl::take_turn(const CallOptions& cal
     std::unique_lock turn(compaction_mutex, std::try_to_lock);
     if (turn.owns_lock()) return turn;
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-}
-
-Status IndexImpl::compact_due(const CallOptions& call) {
-  for (;;) {
-    ASSIGN_OR_RETURN(const bool done, compact_once(&IndexImpl::choose_due, call));
-    if (!done) return {};
   }
 }
 

@@ -82,7 +82,7 @@ void build(const std::filesystem::path& work, const Table<float>& base) {
 }
 
 /// Those between which the figures at a recall are interpolated: from few reads to many, as the
-/// buffers for them stay.
+/// buffers for them stay and resident memory is to be what each takes.
 std::vector<SearchOptions> settings(bool on_disk, bool all) {
   std::vector<SearchOptions> out;
   const auto add = [&](ScoreMode scores, const std::vector<float>& recalls,
@@ -102,7 +102,11 @@ std::vector<SearchOptions> settings(bool on_disk, bool all) {
   const auto exact = ScoreMode::exact, bounded = ScoreMode::bounded;
   const auto reaches = hard ? std::vector{0.02F, 0.05F, 0.1F, 0.2F, 0.3F, 0.5F}
                             : std::vector{0.05F, 0.065F, 0.08F, 0.1F, 0.13F, 0.2F};
-  if (on_disk) add(bounded, {0.95F, 0.99F, 0.999F}, {0.5F, 0.7F, 0.85F, 1, 1.6F, 2.2F, 3}, reaches);
+  if (on_disk) {
+    add(bounded, {0.95F}, {0.5F, 0.7F, 0.85F}, reaches);
+    add(bounded, {0.99F}, {1, 1.6F}, reaches);
+    add(bounded, {0.999F}, {2.2F, 3}, reaches);
+  }
   add(exact, {0.9F, 0.95F, 0.99F, 0.999F}, {}, {});
   if (all) add(exact, {}, {0.7F, 1, 1.6F, 3}, reaches);
   return out;

@@ -19,7 +19,7 @@ constexpr std::uint32_t kDimensionsMin = 32, kDimensionsMost = 8192;
 bool IndexImpl::suits_graph(std::uint64_t rows) const {
   return shape.kind == IndexKind::graph && shape.dimensions >= kDimensionsMin &&
          shape.dimensions <= kDimensionsMost && rows <= kGraphRowsMax &&
-         build_plan.rows_max >= options.graph_rows_min;
+         build_plan.rows_max >= std::max(1U, options.graph_rows_min);
 }
 
 std::uint32_t IndexImpl::largest_segment() const {

@@ -113,6 +113,26 @@ TEST_F(GraphIndexTest, SegmentsStaySmallEnoughToMakeTheirGraphs) {
   EXPECT_EQ(index->statistics().graph_rows, kRows - ids.size());
 }
 
+// Full segments beyond the number that is wanted are left alone: merging one that has room for a
+// few rows with the open one would begin another, and so on with every write.
+TEST_F(GraphIndexTest, FullSegmentsAreNotMergedWithEveryWrite) {
+  options_.build_memory = 1'200'000;
+  const auto rows_max =
+      static_cast<std::size_t>(plan_building(options_.build_memory, kDimensions).rows_max);
+  options_.graph_rows_min = static_cast<std::uint32_t>(rows_max);
+  auto index = make();
+  fill(*index, 4 * rows_max + 5);
+  std::vector<std::uint64_t> ids;
+  for (std::uint64_t id = 1; id <= 30; ++id) ids.push_back(id);
+  ASSERT_TRUE(index->erase(ids, {}).ok());
+  for (std::uint64_t id = 1; id <= 10; ++id) put(*index, 1'000'000 + id, {near(centres_)});
+  ASSERT_TRUE(index->optimize({}).ok());
+  const IndexStatistics s = index->statistics();
+  EXPECT_EQ(s.segments, 5U);
+  EXPECT_EQ(s.dead_rows, ids.size());
+  EXPECT_EQ(s.graph_rows, 4 * rows_max);
+}
+
 // A limit that has no room for all bits of the codes: the longest that fit are in memory, and say
 // so; the file keeps the others, for a larger limit to bring back.
 TEST_F(GraphIndexTest, KeepsAsManyBitsOfTheCodesAsFit) {

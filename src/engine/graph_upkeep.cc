@@ -86,7 +86,8 @@ bool IndexImpl::takes_in(const SegmentGraph& graph) const {
 
 std::optional<IndexImpl::GraphTask> IndexImpl::choose_graph(GraphDue wanted) const {
   if (!read_only.empty()) return {};
-  if (wanted != GraphDue::any && std::chrono::steady_clock::now() < graph_not_before) return {};
+  const bool by_itself = wanted == GraphDue::urgent || wanted == GraphDue::worth;
+  if (by_itself && std::chrono::steady_clock::now() < graph_not_before) return {};
   const std::uint32_t rows_min = std::max<std::uint32_t>(1, options.graph_rows_min);
   // A new segment begins in the frame of the one that has most rows in a graph.
   std::shared_ptr<const SegmentGraph> elder;
@@ -125,16 +126,21 @@ std::optional<IndexImpl::GraphTask> IndexImpl::choose_graph(GraphDue wanted) con
       extend = extend && behind >= std::max({1U, rows_min / 16, covered / 16});
     if (wanted == GraphDue::worth)
       extend = extend && behind >= std::max({1U, rows_min / 64, covered / 1024});
+    const std::uint32_t written =
+        segment->stored_graph() ? static_cast<std::uint32_t>(segment->stored_graph()->size.rows)
+                                : 0;
+    const bool lasts = rows - written >= std::max({1U, rows_min / 64, written / 128});
+    if (wanted == GraphDue::lasting) extend = extend && lasts;
     extend = extend && !anew && extended_fits();
     // What lies in no file is to be done again after a crash.
     const std::uint32_t will_cover = extend ? rows : covered;
-    const std::uint64_t written = segment->stored_graph() ? segment->stored_graph()->size.rows : 0;
     if (!anew && will_cover > written) {
-      const bool worth =
-          will_cover - written >= std::max<std::uint64_t>({1, rows_min / 8, written / 16});
-      task.write = wanted == GraphDue::any || (wanted == GraphDue::worth && worth);
+      const bool worth = will_cover - written >= std::max({1U, rows_min / 8, written / 16});
+      task.write = wanted == GraphDue::any || (wanted == GraphDue::worth && worth) ||
+                   (wanted == GraphDue::lasting && lasts);
     }
-    if (!anew && !extend && task.write && !extended_fits()) task.rows = covered;
+    if (!anew && !extend && task.write && !(takes_in(*task.from) && extended_fits()))
+      task.rows = covered;
     if (anew || extend || task.write) return task;
   }
   return {};
@@ -157,9 +163,10 @@ Result<bool> IndexImpl::make_graph_once(GraphDue wanted, unsigned thread_count,
   std::uint64_t lsn = 0;
   {
     std::lock_guard lock(commit_mutex);
-    if (task->from && !takes_in(*task->from)) return false;  // it was written a moment ago
     view = segment.view(task->segment);
     rows = task->write ? std::min(segment.persisted_rows(), task->rows) : view.rows;
+    const bool adds = task->from && (task->from != segment.graph() || rows > task->from->rows());
+    if (adds && !takes_in(*task->from)) return false;  // a longer one was written a moment ago
     lsn = last_lsn;
   }
   const auto begin = std::chrono::steady_clock::now();
@@ -171,7 +178,9 @@ Result<bool> IndexImpl::make_graph_once(GraphDue wanted, unsigned thread_count,
   {
     std::lock_guard lock(commit_mutex);
     if (!made.ok()) {
-      graph_not_before = now + kAfterFailure;
+      const ErrorCode code = made.error().code;
+      if (code != ErrorCode::cancelled && code != ErrorCode::deadline_exceeded)
+        graph_not_before = now + kAfterFailure;
       return std::move(made).error();
     }
     graph_rest_until = std::max(graph_rest_until, now + kRestFactor * (now - begin));
@@ -188,13 +197,6 @@ Result<bool> IndexImpl::make_graph_once(GraphDue wanted, unsigned thread_count,
   if (task->write) TRY(checkpoint(Seal::when_full, nullptr));
   fit_graphs();
   return true;
-}
-
-Status IndexImpl::make_graphs(GraphDue wanted, const CallOptions& call) {
-  for (;;) {
-    ASSIGN_OR_RETURN(const bool done, make_graph_once(wanted, background_threads(), call));
-    if (!done) return {};
-  }
 }
 
 }  // namespace similis::engine

@@ -7,8 +7,17 @@
 
 namespace similis::engine {
 namespace {
-// More than any compaction takes, so that concurrent writes cannot keep it going for ever.
-constexpr int kCompactionsMax = 32;
+/// Calls `once` until it finds nothing more to do; so many times at most that concurrent writes
+/// cannot keep it going for ever.
+template <typename Once>
+Status repeat(const IndexImpl& index, const Once& once) {
+  const std::size_t most = 32 + 4 * index.snapshot()->segments.size();
+  for (std::size_t i = 0; i < most; ++i) {
+    ASSIGN_OR_RETURN(const bool done, once());
+    if (!done) break;
+  }
+  return {};
+}
 }  // namespace
 
 Status CallOptions::check() const {
@@ -131,26 +140,23 @@ Status Index::checkpoint() {
 
 Status Index::compact(const CallOptions& call) {
   TRY(checkpoint());
-  for (int i = 0; i < kCompactionsMax; ++i) {
-    ASSIGN_OR_RETURN(const bool done, impl_->compact_once(&IndexImpl::choose_any, call));
-    if (!done) break;
-  }
+  TRY(repeat(*impl_, [&] { return impl_->compact_once(&IndexImpl::choose_any, call); }));
   return build_graphs(call);
 }
 
 Status Index::optimize(const CallOptions& call) {
-  TRY(impl_->compact_due(call));
-  return impl_->make_graphs(IndexImpl::GraphDue::worth, call);
+  TRY(repeat(*impl_, [&] { return impl_->compact_once(&IndexImpl::choose_due, call); }));
+  return repeat(*impl_, [&] {
+    return impl_->make_graph_once(IndexImpl::GraphDue::lasting, impl_->background_threads(), call);
+  });
 }
 
 Status Index::build_graphs(const CallOptions& call) {
-  for (int i = 0; i < kCompactionsMax; ++i) {
-    ASSIGN_OR_RETURN(const bool done,
-                     impl_->make_graph_once(IndexImpl::GraphDue::any, impl_->threads, call));
-    if (!done) break;
-  }
+  TRY(repeat(*impl_, [&] {
+    return impl_->make_graph_once(IndexImpl::GraphDue::any, impl_->threads, call);
+  }));
   // What has become free since may hold more of the codes.
-  std::lock_guard one_at_a_time(impl_->compaction_mutex);
+  ASSIGN_OR_RETURN(const auto turn, impl_->take_turn(call));
   impl_->fit_graphs();
   return {};
 }

@@ -107,8 +107,8 @@ struct IndexOptions {
   std::uint32_t segment_rows = 1 << 20;
   /// Bytes that making a graph may take for a while, beside `memory`: no segment of kind `graph`
   /// grows to more rows than that suffices for, about 1 kB each at 1280 dimensions. Where it does
-  /// not suffice for graph_rows_min no graph is made. Segments that were larger already keep
-  /// theirs.
+  /// not suffice for graph_rows_min no graph is made. Segments that are larger already, made under
+  /// another limit, keep their graphs, and have them made again, whatever that takes.
   std::uint64_t build_memory = UINT64_MAX;
   /// A segment of kind `graph` gets one at this many rows; fewer are compared as quickly.
   std::uint32_t graph_rows_min = 8192;
@@ -299,8 +299,8 @@ class Index {
   /// Drops dead rows and merges small segments, whatever the automatic thresholds say; then as
   /// build_graphs().
   Status compact(const CallOptions& call);
-  /// Does now what the index would do by itself once nobody writes: merges segments and makes or
-  /// extends graphs where that is worth the time it takes. Searches and writes go on beside it.
+  /// Before the index is left alone or closed: merges segments that should be, and makes, extends
+  /// and writes graphs where that pays for the next opening. Searches and writes go on beside it.
   Status optimize(const CallOptions& call);
   /// Has all rows of segments that are large enough in a graph.
   Status build_graphs(const CallOptions& call);

@@ -51,6 +51,7 @@ struct IndexImpl {
   struct Batch {
     std::vector<std::byte> records;
     float norm_max = 0;
+    bool appends = false;  // rows, rather than changing some
     bool done = false;
     bool out_of_memory = false;
     Status status;
@@ -128,7 +129,6 @@ struct IndexImpl {
   Result<std::unique_lock<std::mutex>> take_turn(const CallOptions& call);
   /// Runs at most one; false when `choose` found nothing to do.
   Result<bool> compact_once(Inputs (IndexImpl::*choose)() const, const CallOptions& call);
-  Status compact_due(const CallOptions& call);
   Status build(Compaction& compaction, const SnapshotState& snapshot, const CallOptions& call);
   void install(Compaction& compaction);  // (commit)
 
@@ -137,7 +137,9 @@ struct IndexImpl {
     std::shared_ptr<const SegmentGraph> graph;
     StoredGraph stored;
   };
-  enum class GraphDue { urgent, worth, any };
+  /// What searches wait for; what pays while the index is open; what pays when it is closed next,
+  /// and is to lie in a file; all.
+  enum class GraphDue { urgent, worth, lasting, any };
   struct GraphTask {
     std::shared_ptr<Segment> segment;
     std::shared_ptr<const SegmentGraph> from;  // to be extended; null: to be made anew
@@ -156,8 +158,6 @@ struct IndexImpl {
   [[nodiscard]] std::optional<GraphTask> choose_graph(GraphDue wanted) const;  // (commit)
   /// Makes, extends or writes at most one; false when none is due.
   Result<bool> make_graph_once(GraphDue wanted, unsigned thread_count, const CallOptions& call);
-  /// One after the other, until none is due.
-  Status make_graphs(GraphDue wanted, const CallOptions& call);
 
   // --- graph_memory.cc
   /// Coordinates that codes are made of.

@@ -89,7 +89,10 @@ Status IndexImpl::maintain() {
   if (checkpoint_due) TRY(checkpoint(Seal::when_full, nullptr));
   relaxed.notify_all();
   const CallOptions own{.cancel = closing.get_token()};
-  TRY(compact_due(own));
+  while (!stopping) {
+    ASSIGN_OR_RETURN(const bool done, compact_once(&IndexImpl::choose_due, own));
+    if (!done) break;
+  }
   while (!stopping) {
     GraphDue graph_due = GraphDue::urgent;
     {

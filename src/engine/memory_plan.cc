@@ -9,7 +9,7 @@ namespace similis::engine {
 namespace {
 
 // The leading coordinates, with six bits each, hold three quarters of the variance of image
-// features (docs/engine.md); the rest take two, and seven eighths of them a third.
+// features (docs/engine.md); the rest take two, and three quarters of them a third.
 constexpr std::uint32_t kLead = 256;
 // Two lists beside the edges: copies, and rows without direction.
 constexpr std::uint64_t kListBytesARow = 12;
@@ -28,7 +28,7 @@ CodeLayout layout_of(CodeTier tier, std::uint32_t dimensions) {
   const auto words = static_cast<std::uint32_t>(out.tail_words());
   if (tier == CodeTier::large) {
     out.second_words = words;
-    out.third_words = words * 7 / 8;
+    out.third_words = words * 3 / 4;
   } else if (tier == CodeTier::middle) {
     out.second_words = words;
   }

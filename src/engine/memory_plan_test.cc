@@ -24,7 +24,7 @@ TEST(MemoryPlan, TiersNest) {
       EXPECT_EQ(shorter.record_bytes() % 8, 0U) << dimensions;
     }
   }
-  EXPECT_EQ(layout_of(CodeTier::large, 1280).record_bytes(), 584U);
+  EXPECT_EQ(layout_of(CodeTier::large, 1280).record_bytes(), 568U);
   EXPECT_EQ(layout_of(CodeTier::middle, 1280).record_bytes(), 472U);
   EXPECT_EQ(layout_of(CodeTier::small, 1280).record_bytes(), 344U);
   EXPECT_EQ(layout_of(CodeTier::smallest, 1280).record_bytes(), 280U);

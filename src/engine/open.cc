@@ -95,6 +95,14 @@ Result<std::unique_ptr<IndexImpl>> IndexImpl::open(const std::filesystem::path& 
   auto impl = std::make_unique<IndexImpl>(storage, directory, options, manifest);
   impl->directory_lock = std::move(lock);
   TRY(impl->recover(manifest));
+  if (impl->shape.kind == IndexKind::graph &&
+      impl->build_plan.rows_max < impl->options.graph_rows_min)
+    similis::log(LogLevel::warning,
+                 directory.native() + ": " + std::to_string(options.build_memory) +
+                     " bytes are too few to make a graph of " +
+                     std::to_string(options.graph_rows_min) + " vectors of " +
+                     std::to_string(impl->shape.dimensions) +
+                     " dimensions: every vector is compared (index.build_memory_max)");
   if (options.background)
     impl->maintenance = std::thread([p = impl.get()] { p->run_maintenance(); });
   impl->after_commit();  // a log that has grown too long is due at once

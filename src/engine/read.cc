@@ -75,6 +75,8 @@ Result<std::vector<std::optional<std::vector<std::byte>>>> IndexImpl::fetch_attr
     const auto view =
         std::find_if(state->segments.begin(), state->segments.end(),
                      [&](const auto& v) { return v.segment->number() == place->segment; });
+    // Of a write that memory ran out under: it was never published.
+    if (view == state->segments.end()) continue;
     view->segment->columns().get(place->ordinal, out[i].emplace());
   }
   return out;

@@ -129,6 +129,65 @@ TEST(Upkeep, DamagedTablesOfChangesStopNoCheckpoint) {
   EXPECT_EQ(answer->hits[0].size(), 12U);
 }
 
+// Of the last chunk, which rows are appended to, the vectors are not in memory before they are
+// needed.
+TEST(Upkeep, RowsAreAppendedBehindOthersThatAreOnDiskAlone) {
+  SimulatedStorage storage(1);
+  IndexOptions options = quiet(storage);
+  constexpr std::uint32_t kWide = 300;  // a vector a slot of 1024 bytes
+  const auto vector_of = [](std::uint64_t id) {
+    std::mt19937_64 random(id);
+    return random_vector(random, kWide);
+  };
+  const auto write = [&](Index& index, std::uint64_t id) {
+    const auto vector = vector_of(id);
+    const Row row{id, vector, {}};
+    ASSERT_TRUE(index.upsert({&row, 1}, {}).ok());
+  };
+  std::uint64_t buffers = 0;
+  {
+    auto index = Index::create(kDirectory, {.dimensions = kWide}, options);
+    ASSERT_TRUE(index.ok());
+    for (std::uint64_t id = 1; id <= 30; ++id) write(**index, id);
+    ASSERT_TRUE((*index)->checkpoint().ok());
+    buffers = (*index)->statistics().read_buffer_bytes;
+  }
+  const auto files = storage.files(kDirectory);
+  storage.flip(std::filesystem::path(kDirectory) / files.lower_bound("part-")->first, 7 * 1024 + 9);
+  options.memory = make_memory_budget(buffers + (1 << 20));
+  auto index = Index::open(kDirectory, options);
+  ASSERT_TRUE(index.ok()) << index.error().message;
+  EXPECT_EQ((*index)->statistics().vector_bytes_in_memory, 0U);
+  const std::vector<std::uint64_t> unknown{77};
+  ASSERT_TRUE((*index)->erase(unknown, {}).ok());  // needs none of them
+  EXPECT_EQ((*index)->statistics().vector_bytes_in_memory, 0U);
+  const auto expect_all = [&](std::uint64_t last, std::uint64_t damaged = 1) {
+    const IndexStatistics s = (*index)->statistics();
+    EXPECT_GT(s.vector_bytes_in_memory, 0U);
+    EXPECT_EQ(s.damaged_rows, damaged);
+    EXPECT_EQ(s.rows, last - 1);
+    for (std::uint64_t id = 1; id <= last; ++id) {
+      const auto answer = (*index)->search(vector_of(id), {.k = 1, .filter = {}, .call = {}});
+      EXPECT_EQ(answer->hits[0][0].id == id, id != 8) << id;
+    }
+  };
+  write(**index, 31);
+  expect_all(31);
+  index = Error();
+  index = Index::open(kDirectory, options);  // the log's row comes behind them, too
+  ASSERT_TRUE(index.ok()) << index.error().message;
+  expect_all(31);
+  write(**index, 32);
+  expect_all(32);
+  ASSERT_TRUE((*index)->checkpoint().ok());
+  index = Error();
+  // With room they are loaded at once; the damaged row was written down as dead.
+  options.memory = nullptr;
+  index = Index::open(kDirectory, options);
+  ASSERT_TRUE(index.ok()) << index.error().message;
+  expect_all(32, 0);
+}
+
 /// Remembers every state a row ever had, as columns without locks do.
 class HoardingColumns final : public AttributeColumns {
  public:

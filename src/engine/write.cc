@@ -33,6 +33,7 @@ Status check_attributes(const AttributeFormat& format, std::span<const std::byte
 
 Result<WriteResult> IndexImpl::upsert(std::span<const Row> rows, const CallOptions& call) {
   Batch batch;
+  batch.appends = !rows.empty();
   std::size_t bytes = 0;
   for (const Row& row : rows)
     bytes += sizeof(WalRecordHeader) + geometry.row_bytes + row.attributes.size() + 16;
@@ -151,7 +152,9 @@ Status IndexImpl::write_group(std::span<Batch* const> group) {
     bytes += batch->records.size();
   }
   if (bytes > 0) {
-    if (segments.back()->tail_is_absent()) {
+    const bool appends =
+        std::any_of(group.begin(), group.end(), [](auto* b) { return b->appends; });
+    if (appends && segments.back()->tail_is_absent()) {
       std::unique_lock map_lock(map_mutex);
       TRY(make_room_at_tail());
     }

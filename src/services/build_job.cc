@@ -77,8 +77,7 @@ Status BuildJob::scan(const Context& ctx) {
     log(LogLevel::warning,
         "nothing was removed of " + root_ + ": " + scan.report().first_read_error);
   }
-  TRY(ports_.metadata.finish_scan(ctx, collection_, folder, now_s(), scan.skipped()));
-  return optimize_indexes(ctx, ports_, collection_, counters_);
+  return ports_.metadata.finish_scan(ctx, collection_, folder, now_s(), scan.skipped());
 }
 
 Status BuildJob::follow(const Context& ctx, const std::function<bool()>& stop) {

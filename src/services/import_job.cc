@@ -98,9 +98,8 @@ class Import {
     // What was taken out before the archive broke is kept.
     TRY(pipeline_.drain(ctx_));
     TRY(add_waiting_tags());
-    TRY(std::move(read));
-    miss_members();
-    return optimize_indexes(ctx_, ports_, collection_.id, counters_);
+    if (read.ok()) miss_members();
+    return read;
   }
 
  private:

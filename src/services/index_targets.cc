@@ -53,6 +53,8 @@ Status optimize_indexes(const Context& ctx, const Ports& ports, CollectionId col
                         IngestCounters& counters) {
   ASSIGN_OR_RETURN(const auto indexes, ports.metadata.list_indexes(ctx, collection));
   counters.optimizing = true;
+  const std::unique_ptr<std::atomic<bool>, void (*)(std::atomic<bool>*)> while_here(
+      &counters.optimizing, [](std::atomic<bool>* flag) { *flag = false; });
   Status cancelled;
   for (const IndexInfo& index : indexes) {
     if (index.state == IndexState::retired || !cancelled.ok()) continue;
@@ -62,7 +64,6 @@ Status optimize_indexes(const Context& ctx, const Ports& ports, CollectionId col
       log(LogLevel::warning, "index " + std::to_string(index.id) +
                                  " is not as quick as it could be: " + optimized.error().message);
   }
-  counters.optimizing = false;
   return cancelled;
 }
 

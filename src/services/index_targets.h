@@ -24,7 +24,8 @@ Result<std::vector<IndexTarget>> ensure_indexes(const Context& ctx, const Ports&
                                                 CollectionId collection, std::string_view model);
 
 /// After many pictures were added: has searches of the collection's indexes made as quick as they
-/// get, `counters` saying so meanwhile. That one could not be is logged; an error is cancelling.
+/// get, `counters` saying so meanwhile. That one could not be is logged; an error is cancelling, or
+/// that of the metadata store.
 Status optimize_indexes(const Context& ctx, const Ports& ports, CollectionId collection,
                         IngestCounters& counters);
 

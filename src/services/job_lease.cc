@@ -107,6 +107,7 @@ void JobLease::loop(const std::stop_token& stop) {
 }
 
 Status JobLease::report(JobState state, const std::optional<Error>& error) {
+  const std::lock_guard row_lock(row_mutex_);
   JobUpdate update;
   update.state = state;
   // In this order: whoever takes the asking up has stopped following before.
@@ -125,7 +126,13 @@ Status JobLease::report(JobState state, const std::optional<Error>& error) {
   return {};
 }
 
+bool JobLease::look_whether_asked_again() {
+  (void)look();  // the thread of the lease sees to errors
+  return asked_again_;
+}
+
 Status JobLease::look() {
+  const std::lock_guard row_lock(row_mutex_);
   ASSIGN_OR_RETURN(const Job row, ports_.metadata.get_job(Context{}, claimed_.id));
   if (row.state == JobState::running && row.owner != owner_) {
     return Error(ErrorCode::conflict,

@@ -42,6 +42,8 @@ class JobLease {
 
   /// Somebody has asked for the same work again since the last call, maybe with other options.
   [[nodiscard]] bool is_asked_again() const { return asked_again_; }
+  /// The same by the row as it is now.
+  [[nodiscard]] bool look_whether_asked_again();
   /// Ends the asking: the work begins anew from here.
   void take_asked_again() { asked_again_ = false; }
   [[nodiscard]] bool is_following() const { return counters_.following; }
@@ -69,6 +71,7 @@ class JobLease {
   const std::function<void(const Job&)> on_report_;
   const Context::Clock::time_point begun_;
   std::stop_source stop_;
+  std::mutex row_mutex_;  // while the row is written or read, until it is taken; before mutex_
   mutable std::mutex mutex_;
   std::condition_variable_any wake_;
   bool poked_ = false;

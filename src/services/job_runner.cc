@@ -9,6 +9,7 @@
 #include "services/build_job.h"
 #include "services/export_job.h"
 #include "services/import_job.h"
+#include "services/index_targets.h"
 #include "services/job_owner.h"
 #include "services/kept_archives.h"
 #include "services/orphans.h"
@@ -213,12 +214,22 @@ Status JobRunner::build(Work& work) {
     work.build = std::make_unique<BuildJob>(ports_, locks_, job.collection, job.root, job.options,
                                             work.counters);
     TRY(work.build->scan(ctx));
-    // Asked for again with other options while it was at work.
-    ASSIGN_OR_RETURN(const Job now, ports_.metadata.get_job(ctx, job.id));
-    if (now.options == job.options || now.state != JobState::running) return {};
+    if (!job.options.watch) TRY(leave_optimized(work));
+    // Asked for again while it was at work?
+    const bool again = work.lease.look_whether_asked_again();
+    if (!again || work.lease.job().state != JobState::running) return {};
     work.counters.reset();
     work.lease.poke();
   }
+}
+
+/// In a process that ends with its job nothing keeps an index in shape later.
+Status JobRunner::leave_optimized(Work& work) {
+  {
+    std::lock_guard lock(mutex_);
+    if (scope_ != JobScope::asked_here) return {};
+  }
+  return optimize_indexes(work.lease.context(), ports_, work.lease.job().collection, work.counters);
 }
 
 Status JobRunner::verify(Work& work) {
@@ -246,7 +257,8 @@ Status JobRunner::move_archive(Work& work) {
     while (failures_.size() > kFailureLogsKept) failures_.erase(failures_.begin());
   }
   if (job.kind == JobKind::import_archive) {
-    return run_import(ctx, ports_, collection, job.root, work.counters, *failures);
+    TRY(run_import(ctx, ports_, collection, job.root, work.counters, *failures));
+    return leave_optimized(work);
   }
   return run_export(ctx, ports_, collection, job, work.counters, *failures);
 }

@@ -60,6 +60,7 @@ class JobRunner {
   void execute(const Job& claimed, const std::stop_token& stop);
   Status work_on(Work& work);
   Status build(Work& work);
+  Status leave_optimized(Work& work);
   Status verify(Work& work);
   Status move_archive(Work& work);
   Status follow(Work& work);

@@ -78,25 +78,6 @@ TEST_F(BuildTest, LeavesTheUnchangedUnopened) {
   expect_consistent();
 }
 
-// At the end of a run the index is made quick to search. That it cannot be is no reason to fail.
-TEST_F(BuildTest, LeavesTheIndexQuickToSearch) {
-  write("a.jpg", picture_bytes(10, 20, 30));
-  Job job = build();
-  EXPECT_EQ(job.state, JobState::done);
-  EXPECT_FALSE(job.counters.optimizing);
-  EXPECT_EQ(vectors_.optimized, 1);
-  faults_.before = [](const std::string& call) -> Status {
-    if (call != "vectors.optimize") return {};
-    return Error(ErrorCode::resource_exhausted, "out of memory");
-  };
-  write("b.jpg", picture_bytes(20, 20, 30));
-  job = build();
-  EXPECT_EQ(job.state, JobState::done) << job.error;
-  EXPECT_EQ(job.counters.ready, 1);
-  EXPECT_EQ(vectors_.optimized, 2);
-  faults_.clear();
-}
-
 TEST_F(BuildTest, AChangedFileKeepsItsIdAndTags) {
   write("a.jpg", picture_bytes(10, 20, 30));
   build();

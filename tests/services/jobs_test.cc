@@ -85,6 +85,34 @@ TEST_F(JobsTest, OneWhoWorksOnWhatItIsAskedForLeavesTheRest) {
   runner.join();
 }
 
+// A process that ends with its job leaves the index quick to search; that it cannot be is no reason
+// to fail. What is asked for meanwhile is done, too.
+TEST_F(JobsTest, OneWhoWorksOnWhatItIsAskedForLeavesIndexesQuickToSearch) {
+  write_pictures(3);
+  const JobId job = start().job.id;
+  std::atomic<bool> was_optimizing{false};
+  faults_.before =
+      [&, times = std::make_shared<std::atomic<int>>(0)](const std::string& call) -> Status {
+    if (call != "vectors.optimize" || ++*times > 1) return {};
+    wait_for(job, [](const Job& row) { return row.counters.optimizing; });
+    was_optimizing = true;
+    write_pictures(5);
+    (void)start();
+    return Error(ErrorCode::resource_exhausted, "out of memory");
+  };
+  std::jthread runner(
+      [this](const std::stop_token& stop) { jobs_->run(stop, JobScope::asked_here); });
+  const Job done = wait_until_finished(job);
+  EXPECT_TRUE(was_optimizing);
+  EXPECT_EQ(done.state, JobState::done) << done.error;
+  EXPECT_EQ(done.counters.found, 5);
+  EXPECT_FALSE(done.counters.optimizing);
+  EXPECT_EQ(vectors_.optimized, 2);
+  runner.request_stop();
+  runner.join();
+  faults_.clear();
+}
+
 TEST_F(JobsTest, PauseAndResumeAreQuickAndLoseNothing) {
   write_pictures(300);
   decoder_.delay_ms = 10;

@@ -76,8 +76,9 @@ async function refreshJob(): Promise<void> {
 /// Nothing is left to do: the job has ended well, or it only watches now.
 export function caughtUp(job: Job): boolean {
   if (job.state === 'done') return true;
-  const { found, done, scanning } = job.counters;
-  return job.state === 'running' && job.options.watch && !scanning && done >= found;
+  const { found, done, scanning, optimizing } = job.counters;
+  const quiet = !scanning && !optimizing;
+  return job.state === 'running' && job.options.watch && quiet && done >= found;
 }
 
 function moved(before: Job, job: Job): boolean {
