@@ -4,19 +4,13 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 import tempfile
 import unittest
 
+from programs import run
+
 SOURCE = pathlib.Path(os.environ["SIMILIS_SOURCE_DIR"])
 TYPE = os.environ["SIMILIS_BUILD_TYPE"]
-
-
-def run(*command):
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=800)
-    if done.returncode != 0:
-        raise AssertionError(f"{command} exited with {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
-    return done.stdout
 
 
 class EnginePackage(unittest.TestCase):
@@ -28,7 +22,7 @@ class EnginePackage(unittest.TestCase):
         run("cmake", "-S", SOURCE, "-B", build, "-G", "Ninja", "-DSIMILIS_ENGINE_ONLY=ON",
             f"-DCMAKE_BUILD_TYPE={TYPE}", f"-DCMAKE_INSTALL_PREFIX={cls.prefix}",
             "-DCMAKE_CXX_FLAGS_DEBUG=-Og -g1", "-DCMAKE_DISABLE_FIND_PACKAGE_OpenVINO=ON")
-        run("cmake", "--build", build)
+        run("cmake", "--build", build, timeout=800)
         run("cmake", "--install", build)
 
     def test_the_public_header_brings_all_it_includes(self):

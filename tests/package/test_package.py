@@ -3,11 +3,11 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 import tempfile
 import unittest
 
 from harness import pattern
+from programs import run
 
 BUILD = pathlib.Path(os.environ["SIMILIS_BUILD_DIR"])
 EXPECTED = """
@@ -28,13 +28,6 @@ usr/share/bash-completion/completions/similis
 usr/share/zsh/vendor-completions/_similis
 usr/share/fish/vendor_completions.d/similis.fish
 """.split()
-
-
-def run(*command, **options):
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=300, **options)
-    if done.returncode != 0:
-        raise AssertionError(f"{command} exited with {done.returncode}\n{done.stdout}\n{done.stderr}")
-    return done.stdout
 
 
 class Package(unittest.TestCase):
