@@ -151,7 +151,8 @@ void IndexImpl::fit_graphs() {
 }
 
 void IndexImpl::load_absent_graphs() {
-  std::lock_guard one_at_a_time(compaction_mutex);
+  const std::unique_lock turn(compaction_mutex, std::try_to_lock);
+  if (!turn.owns_lock()) return;  // whoever has it fits graphs in the end
   bool absent = false;
   {
     std::lock_guard lock(commit_mutex);

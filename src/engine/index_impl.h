@@ -247,6 +247,7 @@ struct IndexImpl {
   GraphWorkers graph_workers;
 
   std::mutex compaction_mutex;
+  std::atomic<unsigned> turns_wanted{0};  // of it, by calls: what the index does by itself waits
   std::mutex maintenance_mutex;
 
   // --- (commit)

@@ -89,11 +89,12 @@ Status IndexImpl::maintain() {
   if (checkpoint_due) TRY(checkpoint(Seal::when_full, nullptr));
   relaxed.notify_all();
   const CallOptions own{.cancel = closing.get_token()};
-  while (!stopping) {
+  // A call that waits for its turn does the same, on more threads.
+  while (!stopping && turns_wanted == 0) {
     ASSIGN_OR_RETURN(const bool done, compact_once(&IndexImpl::choose_due, own));
     if (!done) break;
   }
-  while (!stopping) {
+  while (!stopping && turns_wanted == 0) {
     GraphDue graph_due = GraphDue::urgent;
     {
       std::lock_guard lock(commit_mutex);
@@ -109,8 +110,8 @@ Status IndexImpl::maintain() {
   }
   // Rows that came since take memory, too: codes give way.
   if (budget->tables() > budget->limit()) {
-    std::lock_guard one_at_a_time(compaction_mutex);
-    fit_graphs();
+    if (const std::unique_lock turn(compaction_mutex, std::try_to_lock); turn.owns_lock())
+      fit_graphs();
   }
   load_absent_graphs();
   return settle_memory(Load::everything);
