@@ -16,8 +16,20 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/result.h"
+
 /// What the engine's measuring programs share.
 namespace similis::engine {
+
+/// What was asked for; ends the program with the error in its place.
+template <typename T>
+T must(Result<T> result) {
+  if (!result.ok()) {
+    std::cerr << result.error().message << '\n';
+    std::exit(1);
+  }
+  if constexpr (!std::is_void_v<T>) return std::move(result).value();
+}
 
 inline double bench_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "engine/flat_search.h"
-#include "engine/graph/lift.h"
+#include "engine/graph/turned_queries.h"
 #include "engine/graph/walk.h"
 #include "engine/index_impl.h"
 #include "engine/simd/kernels.h"
@@ -128,18 +128,10 @@ class Calibration {
 
   /// The queries in the graph's frame.
   void turn() {
-    const std::uint32_t dimensions = graph_.frame.dimensions();
-    std::vector<float> lifted(dimensions), turned(dimensions);
+    TurnedQueries turned;
+    turned.turn(graph_, index_.shape.metric, queries_, index_.geometry.dimensions);
     codes_.assign(queries_.size(), QueryCode(graph_.codes.layout()));
-    for (std::size_t q = 0; q < queries_.size(); ++q) {
-      std::span<const float> vector(queries_[q], index_.geometry.dimensions);
-      if (vector.size() != dimensions) {
-        lift_query(vector, lifted);
-        vector = lifted;
-      }
-      graph_.frame.turn(vector, true, turned);
-      codes_[q].set(turned);
-    }
+    for (std::size_t q = 0; q < queries_.size(); ++q) codes_[q].set(turned[q]);
   }
 
   // Whether a walk comes upon a row decides here; that it is in doubt, and read, is what searches
@@ -158,9 +150,8 @@ class Calibration {
     for (const float reach : kTriedReach) {
       TRY(rows_.check());
       options_.reach = reach;
-      const double returnable = static_cast<double>(graph_.rows()) - view_.dead -
-                                static_cast<double>(graph_.zeros.size());
-      const WalkLimits limits = plan_walk(options_, graph_, std::max(0.0, returnable)).limits();
+      const WalkLimits limits =
+          plan_walk(options_, graph_, live_nodes(graph_, view_.dead)).limits();
       std::atomic<std::size_t> next{0}, found{0}, comparisons{0};
       index_.budget->pool().run(rows_.threads(), [&] {
         Walk<Edges> walk;

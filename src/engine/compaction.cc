@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "base/log.h"
+#include "base/scope_exit.h"
 #include "engine/index_impl.h"
 #include "engine/storage/part_writer.h"
 
@@ -69,8 +70,7 @@ IndexImpl::Inputs IndexImpl::choose_any() const {
 // A turn may take minutes, more than who cancels wants to wait.
 Result<std::unique_lock<std::mutex>> IndexImpl::take_turn(const CallOptions& call) {
   ++turns_wanted;
-  const std::unique_ptr<std::atomic<unsigned>, void (*)(std::atomic<unsigned>*)> while_waiting(
-      &turns_wanted, [](std::atomic<unsigned>* wanted) { --*wanted; });
+  const ScopeExit waits_no_more([this] { --turns_wanted; });
   for (;;) {
     TRY(call.check());
     std::unique_lock turn(compaction_mutex, std::try_to_lock);

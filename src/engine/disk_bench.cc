@@ -39,20 +39,6 @@ double resident_mb() {
   return static_cast<double>(resident) * static_cast<double>(::sysconf(_SC_PAGESIZE)) / 1e6;
 }
 
-template <typename T>
-T must(Result<T> result) {
-  if (!result.ok()) {
-    std::cerr << result.error().message << '\n';
-    std::exit(1);
-  }
-  return std::move(result).value();
-}
-void must(Status status) {
-  if (status.ok()) return;
-  std::cerr << status.error().message << '\n';
-  std::exit(1);
-}
-
 void build(const std::filesystem::path& work, const Table<float>& base) {
   IndexShape shape;
   shape.dimensions = static_cast<std::uint32_t>(base.columns);

@@ -47,15 +47,6 @@ double median_ms(int times, const std::function<void()>& work) {
   return ms[ms.size() / 2];
 }
 
-template <typename T>
-T must(Result<T> result) {
-  if (!result.ok()) {
-    std::fprintf(stderr, "similis_engine_bench: %s\n", result.error().message.c_str());
-    std::exit(1);
-  }
-  if constexpr (!std::is_void_v<T>) return std::move(result).value();
-}
-
 /// Sequential, in the engine's own way of reading.
 double disk_bytes_a_ms(const std::filesystem::path& folder) {
   std::filesystem::path largest;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "engine/build_plan.h"
@@ -217,6 +218,47 @@ TEST_F(GraphIndexTest, KeepsAsManyBitsOfTheCodesAsFit) {
   ASSERT_NE(index, nullptr);
   EXPECT_EQ(index->statistics().code_tier, "large");
   EXPECT_EQ(index->statistics().graph_rows, 3000U);
+}
+
+// The last rows' vectors are loaded when others come behind them. What is damaged of them is lost,
+// and said; all else is there, and so are the new ones.
+TEST_F(GraphIndexTest, TakesRowsBehindDamagedOnes) {
+  constexpr std::uint64_t kEnough = std::uint64_t{1} << 40;
+  options_.memory = make_memory_budget(kEnough);
+  std::uint64_t needed = 0;
+  {
+    auto index = make();
+    fill(*index, 1000);
+    ASSERT_TRUE(index->build_graphs({}).ok());
+    ASSERT_TRUE(index->close().ok());
+    index.reset();
+    index = reopen();
+    const IndexStatistics s = index->statistics();
+    needed = kEnough - s.graph_bytes_available + s.code_tiers.front().bytes_in_memory;
+    ASSERT_TRUE(index->close().ok());
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path() / "index")) {
+    if (!entry.path().filename().native().starts_with("part-")) continue;
+    std::fstream file(entry.path(), std::ios::binary | std::ios::in | std::ios::out);
+    const int first = file.get();  // of the first rows' slot
+    file.seekp(0).put(static_cast<char>(first ^ 1));
+  }
+  options_.memory = make_memory_budget(needed);
+  auto index = reopen();
+  ASSERT_NE(index, nullptr);
+  EXPECT_EQ(index->statistics().vector_bytes_in_memory, 0U);
+  EXPECT_EQ(index->statistics().damaged_rows, 0U);
+  fill(*index, 1);
+  EXPECT_GT(index->statistics().vector_bytes_in_memory, 0U);
+  const std::uint64_t damaged = Geometry(kDimensions).rows_per_slot;
+  EXPECT_EQ(index->statistics().damaged_rows, damaged);
+  EXPECT_EQ(index->statistics().rows, 1001 - damaged);
+  for (std::uint64_t id = 1; id <= damaged; ++id) model_.rows.erase(id);
+  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
+  const std::uint64_t newest = model_.rows.rbegin()->first;
+  const auto answer = index->search(model_.rows.at(newest).vector, {.k = 1});
+  ASSERT_TRUE(answer.ok());
+  EXPECT_EQ(answer->hits[0].front().id, newest);
 }
 
 // A graph made under a low limit is kept in full on disk, and as it fits in memory.

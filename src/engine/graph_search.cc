@@ -6,7 +6,6 @@
 #include <cmath>
 #include <limits>
 
-#include "engine/graph/lift.h"
 #include "engine/graph_worker.h"
 #include "engine/simd/kernels.h"
 
@@ -167,34 +166,17 @@ const float* GraphSearch::prepared(Flight& flight) const {
 
 WalkPlan GraphSearch::plan(const GraphSource& source) const {
   const SegmentGraph& graph = *source.view->graph;
-  // Without a filter: about, for dead and zero rows behind the graph are counted, too.
-  const double returnable =
-      options_.filter ? source.matches
-                      : std::max(0.0, static_cast<double>(graph.rows()) - source.view->dead -
-                                          static_cast<double>(graph.zeros.size()));
-  return plan_walk(options_, graph, returnable);
+  return plan_walk(options_, graph,
+                   options_.filter ? source.matches : live_nodes(graph, source.view->dead));
 }
 
 // The queries in the graph's frame.
 void GraphSearch::turn(GraphWorker& worker, std::span<Walker> walkers,
                        std::span<const float* const> queries, const SegmentGraph& graph) const {
-  const std::size_t dimensions = lifted_dimensions(shape_.metric, shape_.dimensions);
-  std::vector<const float*> lifted;
-  if (dimensions != shape_.dimensions) {
-    worker.lifted.resize(walkers.size() * dimensions);
-    for (std::size_t i = 0; i < walkers.size(); ++i) {
-      const auto out = std::span(worker.lifted).subspan(i * dimensions, dimensions);
-      walkers[i].scale = graph.norm_bound * lift_query({queries[i], shape_.dimensions}, out);
-      lifted.push_back(out.data());
-    }
-    queries = lifted;
-  }
-  worker.turned.resize(walkers.size() * dimensions);
-  graph.frame.turn(queries, true, worker.turned);
+  worker.turned.turn(graph, shape_.metric, queries, shape_.dimensions);
   for (std::size_t i = 0; i < walkers.size(); ++i) {
-    walkers[i]
-        .code_for(graph.codes.layout())
-        .set(std::span(worker.turned).subspan(i * dimensions, dimensions));
+    walkers[i].scale = worker.turned.scale(i);
+    walkers[i].code_for(graph.codes.layout()).set(worker.turned[i]);
   }
 }
 

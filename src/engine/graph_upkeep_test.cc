@@ -151,6 +151,34 @@ TEST_F(GraphUpkeepTest, OptimizesWhenAsked) {
   EXPECT_GE(index->statistics().graph_rows, 3000U);
 }
 
+// Who cancels while a graph is being made gets the call back, and the index is as it was.
+TEST_F(GraphUpkeepTest, CompactingEndsMidwayWhenItIsCancelled) {
+  auto index = make();
+  fill(*index, 4000);
+  std::vector<std::uint64_t> gone;
+  for (std::uint64_t id = 1; id <= 200; ++id) gone.push_back(id);
+  ASSERT_TRUE(index->erase(gone, {}).ok());
+  for (const std::uint64_t id : gone) model_.rows.erase(id);
+  std::stop_source cancel;
+  const std::jthread who_cancels([&](const std::stop_token& over) {
+    while (!over.stop_requested() && index->statistics().graph_rows_done < 100)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    cancel.request_stop();
+  });
+  const auto cancelled = index->compact({.cancel = cancel.get_token()});
+  ASSERT_FALSE(cancelled.ok());
+  EXPECT_EQ(cancelled.error().code, ErrorCode::cancelled);
+  const IndexStatistics s = index->statistics();
+  EXPECT_EQ(s.graph_rows_wanted, 0U);
+  EXPECT_EQ(s.dead_rows, gone.size());
+  EXPECT_EQ(s.graph_rows, 4000U);
+  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
+  EXPECT_TRUE(index->verify({})->empty());
+  ASSERT_TRUE(index->compact({}).ok());
+  EXPECT_EQ(index->statistics().dead_rows, 0U);
+  EXPECT_EQ(index->statistics().graph_rows, 3800U);
+}
+
 // A segment that begins beside one with a graph has one early, in the elder's frame, and its own
 // once it is large.
 TEST_F(GraphUpkeepTest, NewSegmentsBeginInTheFrameOfTheirElders) {
@@ -217,6 +245,24 @@ TEST_F(GraphUpkeepTest, LongerRowsHaveTheGraphOfInnerProductsMadeAnew) {
   index = reopen();
   ASSERT_NE(index, nullptr);
   EXPECT_EQ(index->statistics().graph_rows, 1030U);
+  EXPECT_GE(recall(*index, Metric::inner_product, {}), 0.95);
+}
+
+// A graph that rows behind it are too long for keeps no other segment from having one.
+TEST_F(GraphUpkeepTest, LongerRowsOfOneSegmentDoNotKeepOthersWaiting) {
+  options_.segment_rows = 600;
+  auto index = make(Metric::inner_product);
+  fill(*index, 590);
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  std::vector<float> longer = near(centres_);
+  for (float& v : longer) v *= 3;
+  put(*index, 591, {longer});
+  fill(*index, 9);
+  ASSERT_TRUE(index->checkpoint().ok());  // seals it
+  fill(*index, 300);
+  const IndexStatistics s = index->statistics();
+  EXPECT_EQ(s.segments, 2U);
+  EXPECT_GE(s.graph_rows, 590U + 200U);
   EXPECT_GE(recall(*index, Metric::inner_product, {}), 0.95);
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/graph/turned_queries.h"
 #include "engine/graph_search.h"
 
 /// What a thread that searches graphs keeps: known to graph_search.cc and graph_worker.cc alone.
@@ -74,7 +75,7 @@ class GraphWorker {
 
   std::unique_ptr<ReadQueue> queue;
   std::vector<GraphSearch::Walker> walkers = std::vector<GraphSearch::Walker>(kGroup);
-  std::vector<float> lifted, turned;
+  TurnedQueries turned;
   std::vector<GraphSearch::Flight> flights = std::vector<GraphSearch::Flight>(kGroups * kGroup);
   AlignedBuffer buffers[kGroups];  // what each group reads
 };

@@ -54,6 +54,11 @@ void WalkPlan::widen_after(double found, double compared) {
   widen(std::clamp(wanted / std::max(found, 1.0), kWiderMin, kWiderMax));
 }
 
+double live_nodes(const SegmentGraph& graph, std::uint32_t dead) {
+  return std::max(
+      0.0, static_cast<double>(graph.rows()) - dead - static_cast<double>(graph.zeros.size()));
+}
+
 WalkPlan plan_walk(const SearchOptions& options, const SegmentGraph& graph, double returnable) {
   WalkPlan plan;
   plan.rows = graph.rows();

@@ -28,6 +28,10 @@ struct WalkPlan {
   void widen_after(double found, double compared);
 };
 
+/// Rows of a graph that a search without a filter may return, about: `dead` counts those behind the
+/// graph as well, and zero vectors that are dead count twice.
+double live_nodes(const SegmentGraph& graph, std::uint32_t dead);
+
 /// `returnable`: rows of the graph that may be returned, about.
 WalkPlan plan_walk(const SearchOptions& options, const SegmentGraph& graph, double returnable);
 

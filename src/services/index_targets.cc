@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/log.h"
+#include "base/scope_exit.h"
 
 namespace similis {
 
@@ -53,8 +54,7 @@ Status optimize_indexes(const Context& ctx, const Ports& ports, CollectionId col
                         IngestCounters& counters) {
   ASSIGN_OR_RETURN(const auto indexes, ports.metadata.list_indexes(ctx, collection));
   counters.optimizing = true;
-  const std::unique_ptr<std::atomic<bool>, void (*)(std::atomic<bool>*)> while_here(
-      &counters.optimizing, [](std::atomic<bool>* flag) { *flag = false; });
+  const ScopeExit done([&] { counters.optimizing = false; });
   Status cancelled;
   for (const IndexInfo& index : indexes) {
     if (index.state == IndexState::retired || !cancelled.ok()) continue;

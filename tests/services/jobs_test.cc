@@ -113,6 +113,30 @@ TEST_F(JobsTest, OneWhoWorksOnWhatItIsAskedForLeavesIndexesQuickToSearch) {
   faults_.clear();
 }
 
+// Paused while it makes search quick a job lets go of it, and takes it up again.
+TEST_F(JobsTest, PausesWhileItLeavesIndexesQuickToSearch) {
+  write_pictures(3);
+  const JobId id = start().job.id;
+  faults_.before =
+      [&, times = std::make_shared<std::atomic<int>>(0)](const std::string& call) -> Status {
+    if (call != "vectors.optimize" || ++*times > 1) return {};
+    EXPECT_THAT(jobs_->pause(ctx_, id), IsOk());
+    return Error(ErrorCode::cancelled, "as an engine says whose caller has gone");
+  };
+  std::jthread runner(
+      [this](const std::stop_token& stop) { jobs_->run(stop, JobScope::asked_here); });
+  const Job paused = wait_for(
+      id, [](const Job& job) { return job.state == JobState::paused && job.owner.empty(); });
+  EXPECT_FALSE(paused.counters.optimizing);
+  EXPECT_EQ(paused.counters.ready, 3);
+  ASSERT_THAT(jobs_->resume(ctx_, id), IsOk());
+  EXPECT_EQ(wait_until_finished(id).state, JobState::done);
+  EXPECT_EQ(vectors_.optimized, 2);
+  runner.request_stop();
+  runner.join();
+  faults_.clear();
+}
+
 TEST_F(JobsTest, PauseAndResumeAreQuickAndLoseNothing) {
   write_pictures(300);
   decoder_.delay_ms = 10;

@@ -159,7 +159,13 @@ describe('indexing', () => {
       await page.getByText('Indexing 5,380 of 8,677 · 15 s left').waitFor();
       mock.setJob(job({ version: 44, eta_s: 9, counters: { done: 6700 } }));
       await page.getByText('Indexing 6,700 of 8,677 · 9 s left').waitFor();
-      mock.setJob(job({ version: 45, state: 'done', eta_s: null, counters: { done: 8677 } }));
+      mock.setJob(job({ version: 45, eta_s: null, counters: { done: 8677, optimizing: true } }));
+      await page.locator('.pill').getByText('8,677 in, making search quick').waitFor();
+      expect(await page.getByText('Up to date').count()).toBe(0);
+      await page.locator('.pill').click();
+      await page.locator('.job-line').getByText('8,677 of 8,677 · making search quick').waitFor();
+      await page.getByRole('button', { name: 'Close' }).click();
+      mock.setJob(job({ version: 46, state: 'done', eta_s: null, counters: { done: 8677 } }));
       await page.getByText('Up to date').waitFor();
       await page.getByText('Up to date').waitFor({ state: 'detached', timeout: 8000 });
     }));
