@@ -48,6 +48,7 @@ IndexImpl::Inputs IndexImpl::choose_due() const {
   for (const auto& segment : segments) {
     if (segment->rows() == 0) continue;
     ++filled;
+    if (segment->damaged()) return {segment};
     if (segment->dead() >= kDeadRowsMin && segment->dead() >= segment->rows() / 4) return {segment};
     if (segment->parts()->size() > kPartsMax) return {segment};
     if (segment->columns().superseded() > std::max(kSupersededMin, segment->rows()))

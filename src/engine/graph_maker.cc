@@ -57,7 +57,9 @@ class GraphMaker {
                                                    float norm_bound) {
     ASSIGN_OR_RETURN(std::vector<float> sample, take_sample(norm_bound));
     if (sample.empty()) sample.resize(dimensions_);  // every row is dead: any frame fits
-    Frame frame = Frame::learn(sample, dimensions_, layout.lead, kSeed);
+    Frame frame = Frame::learn(sample, dimensions_, layout.lead, kSeed,
+                               [this] { return rows_.check().ok(); });
+    TRY(rows_.check());
     sample = {};
     auto out = begin(std::move(frame), layout);
     out->learnt_rows = rows_.rows();

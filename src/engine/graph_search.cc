@@ -4,7 +4,9 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <utility>
 
 #include "engine/graph_worker.h"
 #include "engine/simd/kernels.h"
@@ -139,7 +141,7 @@ Status GraphSearch::begin(GraphWorker& worker, std::span<Flight> flights, Aligne
     TRY(gather(worker, walkers, std::span(queries).first(flights.size()), source));
   std::size_t bytes[kGroup], total = 0;
   for (std::size_t i = 0; i < flights.size(); ++i) {
-    choose(walkers[i].estimates);
+    choose(walkers[i], (*tops_)[flights[i].query].hits());
     ASSIGN_OR_RETURN(bytes[i], find_vectors(flights[i], walkers[i].estimates));
     total += bytes[i];
   }
@@ -280,28 +282,37 @@ std::optional<std::uint32_t> GraphSearch::wanted_of(const GraphSource& source,
 }
 
 /// Leaves the rows that, by their margins better, reach the k best that are by theirs worse; marks
-/// those that need not be read.
-void GraphSearch::choose(std::vector<Estimate>& estimates) const {
-  const bool bounded = options_.scores == ScoreMode::bounded;
-  if (estimates.size() <= options_.k) {
-    for (Estimate& e : estimates) e.certain = bounded;
-    return;
+/// those that need not be read. `known`: rows that no graph covers, with their scores.
+void GraphSearch::choose(Walker& walker, const std::vector<Hit>& known) const {
+  std::vector<Estimate>& estimates = walker.estimates;
+  if (estimates.size() + known.size() > options_.k) {
+    std::vector<float>& worst = walker.bounds;
+    worst.clear();
+    for (const Estimate& e : estimates) worst.push_back(e.score - e.margin);
+    for (const Hit& hit : known) worst.push_back(hit.score);
+    const auto kth = worst.begin() + static_cast<std::ptrdiff_t>(options_.k) - 1;
+    std::nth_element(worst.begin(), kth, worst.end(), std::greater());
+    std::erase_if(estimates, [&](const auto& e) { return e.score + e.margin < *kth; });
   }
-  const auto kth = estimates.begin() + static_cast<std::ptrdiff_t>(options_.k) - 1;
-  std::nth_element(estimates.begin(), kth, estimates.end(), [](const auto& a, const auto& b) {
-    return a.score - a.margin > b.score - b.margin;
-  });
-  const float floor = kth->score - kth->margin;
-  std::erase_if(estimates, [&](const auto& e) { return e.score + e.margin < floor; });
-  if (!bounded) return;
-  // Certain is what would be among the k best though all others were by their margins better.
+  if (options_.scores != ScoreMode::bounded) return;
+  // Certain is what would be among the k best though all others were by their margins better. A
+  // node counts as many times as it has rows.
+  std::vector<std::pair<float, std::size_t>>& best = walker.rivals;
+  best.clear();
+  std::size_t rows = known.size();
+  for (const Estimate& e : estimates) {
+    best.emplace_back(e.score + e.margin,
+                      1 + sources_[e.source].view->graph->copies_of(e.node).size());
+    rows += best.back().second;
+  }
   float ceiling = -std::numeric_limits<float>::infinity();
-  if (estimates.size() > options_.k) {
-    const auto next = estimates.begin() + static_cast<std::ptrdiff_t>(options_.k);
-    std::nth_element(estimates.begin(), next, estimates.end(), [](const auto& a, const auto& b) {
-      return a.score + a.margin > b.score + b.margin;
-    });
-    ceiling = next->score + next->margin;
+  if (rows > options_.k) {
+    for (const Hit& hit : known) best.emplace_back(hit.score, 1);
+    std::sort(best.begin(), best.end(), std::greater());
+    auto first_too_many = best.begin();
+    for (std::size_t before = 0; before + first_too_many->second <= options_.k; ++first_too_many)
+      before += first_too_many->second;
+    ceiling = first_too_many->first;
   }
   for (Estimate& e : estimates) e.certain = e.score - e.margin > ceiling;
 }

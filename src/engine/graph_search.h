@@ -52,7 +52,8 @@ class GraphSearch {
 
   /// Rows that walks compared.
   [[nodiscard]] std::uint64_t comparisons() const { return comparisons_; }
-  /// As FlatSearch::run, but that queries need not be of length 1.
+  /// As FlatSearch::run, but that queries need not be of length 1. `tops`: what was found among
+  /// rows that no graph covers.
   Status run(std::span<const float* const> queries, ThreadPool& pool, unsigned threads,
              ReadCounters& counters, std::vector<TopK>& tops, std::vector<DamagedRows>& damaged);
 
@@ -83,7 +84,7 @@ class GraphSearch {
   /// The query as it is compared: with metric cosine a copy of length 1.
   const float* prepared(Flight& flight) const;
   Status collect(Walker& walker, std::uint32_t source, WalkPlan plan, bool walked) const;
-  void choose(std::vector<Estimate>& estimates) const;
+  void choose(Walker& walker, const std::vector<Hit>& known) const;
   /// Bytes that its reads need.
   Result<std::size_t> find_vectors(Flight& flight, std::span<const Estimate> chosen);
   void place_reads(Flight& flight, std::byte* at);

@@ -79,9 +79,11 @@ Result<IndexImpl::MadeGraph> IndexImpl::grow_graph(const GraphTask& task, const 
   return made;
 }
 
-// Longer rows than it was made for would not fit its frame.
+// Longer rows than it was made for would not fit its frame; other machines add up a length in
+// another order.
 bool IndexImpl::takes_in(const SegmentGraph& graph) const {
-  return shape.metric != Metric::inner_product || norm_max <= graph.norm_bound;
+  constexpr float kRounding = 1.0001F;
+  return shape.metric != Metric::inner_product || norm_max <= kRounding * graph.norm_bound;
 }
 
 std::optional<IndexImpl::GraphTask> IndexImpl::choose_graph(GraphDue wanted) const {

@@ -58,7 +58,9 @@ struct GraphSearch::Walker {
   std::optional<QueryCode> code;
   CodeLayout layout;
   std::vector<Estimate> estimates;
-  float scale = 1;  // of a cosine, to the metric's score
+  std::vector<float> bounds;                          // of their scores, from below
+  std::vector<std::pair<float, std::size_t>> rivals;  // from above, and rows of each
+  float scale = 1;                                    // of a cosine, to the metric's score
 
   QueryCode& code_for(const CodeLayout& wanted) {
     if (!code || layout != wanted) {

@@ -193,6 +193,8 @@ struct IndexImpl {
 
   // --- maintenance.cc
   void after_commit();
+  /// False when there is no thread that does it.
+  bool wake_maintenance();
   Status throttle(const CallOptions& call);
   Status maintain();
   void run_maintenance();

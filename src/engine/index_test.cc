@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <limits>
 #include <set>
 #include <thread>
 
@@ -267,6 +268,11 @@ TEST_F(IndexTest, StopsWhenNobodyWaits) {
   source.request_stop();
   options.call = {std::chrono::steady_clock::time_point::max(), source.get_token()};
   EXPECT_EQ(index->search(query, options).error().code, ErrorCode::cancelled);
+  for (const float wrong :
+       {-1.0F, std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    EXPECT_EQ(index->search(query, {.reach = wrong}).error().code, ErrorCode::invalid_argument);
+    EXPECT_EQ(index->search(query, {.doubt = wrong}).error().code, ErrorCode::invalid_argument);
+  }
   const Row row{2, query, {}};
   EXPECT_EQ(index->upsert({&row, 1}, options.call).error().code, ErrorCode::cancelled);
   EXPECT_EQ(index->statistics().rows, 1U);

@@ -32,19 +32,22 @@ bool IndexImpl::maintenance_due() {
          !choose_due().empty() || choose_graph(GraphDue::urgent).has_value();
 }
 
+bool IndexImpl::wake_maintenance() {
+  if (!maintenance.joinable()) return false;
+  {
+    std::lock_guard lock(wake_mutex);
+    due = true;
+  }
+  wake.notify_one();
+  return true;
+}
+
 // In the background the thread is woken; else the writer whose batch made something due does it.
 // Its own write stands whatever comes of that, so a failure is logged, and returned to writers
 // only once the log has grown too long (throttle).
 void IndexImpl::after_commit() {
   if (!maintenance_due()) return;
-  if (maintenance.joinable()) {
-    {
-      std::lock_guard lock(wake_mutex);
-      due = true;
-    }
-    wake.notify_one();
-    return;
-  }
+  if (wake_maintenance()) return;
   Status status = maintain();
   if (!status.ok())
     similis::log(LogLevel::warning,
@@ -67,12 +70,16 @@ Status IndexImpl::throttle(const CallOptions& call) {
     TRY(call.check());
     if (!maintenance_status.ok())
       return maintenance_status.error().with_context("writes wait for a checkpoint that fails");
-    if (graph_rows_wanted > 0) {  // its making takes the thread longer than anybody wants to wait
-      lock.unlock();
-      TRY(checkpoint(Seal::when_full, nullptr));
-      lock.lock();
-      continue;
+    lock.unlock();
+    {
+      std::lock_guard commit_lock(commit_mutex);
+      TRY(check_writable());  // then no checkpoint comes
     }
+    // Its making takes the thread longer than anybody wants to wait.
+    const bool thread_is_busy = graph_rows_wanted > 0;
+    if (thread_is_busy) TRY(checkpoint(Seal::when_full, nullptr));
+    lock.lock();
+    if (thread_is_busy) continue;
     relaxed.wait_for(lock, std::chrono::milliseconds(50));
   }
   return {};

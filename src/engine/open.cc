@@ -354,11 +354,8 @@ Status IndexImpl::replay(const WalRecord& record) {
   if (record.header.operation != WalOperation::erase) TRY(format->check(record.attributes));
   last_lsn = record.header.lsn;
   if (record.header.operation == WalOperation::upsert && shape.metric != Metric::cosine) {
-    std::vector<float> values(shape.dimensions);
-    simd::kernels().to_float(reinterpret_cast<const std::uint16_t*>(record.vector.data()),
-                             values.size(), values.data());
-    const float squares = simd::kernels().extent(values.data(), values.size()).squares;
-    norm_max = std::max(norm_max, std::sqrt(squares));
+    const auto* halves = reinterpret_cast<const std::uint16_t*>(record.vector.data());
+    norm_max = std::max(norm_max, stored_norm({halves, shape.dimensions}));
   }
   if (record.header.operation == WalOperation::upsert) TRY(make_room_at_tail());
   apply(record);

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "engine/flat_search.h"
 #include "engine/graph_search.h"
@@ -58,6 +59,13 @@ Status check_search(const IndexShape& shape, std::span<const float> queries,
   if (!(options.recall > 0 && options.recall <= 1)) {
     return Error(ErrorCode::invalid_argument, "recall is " + std::to_string(options.recall) +
                                                   ", it must lie above 0, and 1 at most");
+  }
+  const std::pair<const char*, float> asked[] = {{"reach", options.reach},
+                                                 {"doubt", options.doubt}};
+  for (const auto& [name, value] : asked) {
+    if (std::isfinite(value) && value >= 0) continue;
+    return Error(ErrorCode::invalid_argument, std::string(name) + " is " + std::to_string(value) +
+                                                  ", it must be 0 or more, and finite");
   }
   if (queries.empty() || queries.size() % shape.dimensions != 0) {
     return Error(ErrorCode::invalid_argument, "the queries have " + std::to_string(queries.size()) +
@@ -118,7 +126,13 @@ Result<float> encode_vector(std::span<const float> vector, Metric metric, std::u
     return 1.0F;
   }
   kernels.to_half(vector.data(), vector.size(), out.data());
-  return static_cast<float>(norm_of(vector));
+  return stored_norm(out);
+}
+
+float stored_norm(std::span<const std::uint16_t> halves) {
+  std::vector<float> values(halves.size());
+  simd::kernels().to_float(halves.data(), halves.size(), values.data());
+  return std::sqrt(simd::kernels().extent(values.data(), values.size()).squares);
 }
 
 std::uint32_t mark_wanted(const SegmentView& view, std::uint32_t chunk_number, std::uint32_t begin,
@@ -174,15 +188,16 @@ Result<SearchAnswer> search_snapshot(const SnapshotState& snapshot, const IndexS
       }
       if (searched < view.rows) ranges.push_back({&view, searched});
     }
-    if (!sources.empty()) {
-      GraphSearch graphs(snapshot, shape, options, std::move(sources), means.graph_workers);
-      TRY(graphs.run(some, means.pool, means.threads, counters, found, damaged));
-    }
     if (!ranges.empty()) {
       std::vector<float> owned;
       const auto units = normalised(some, shape, owned);
       FlatSearch flat(snapshot, shape, options, ranges, means.scratch);
       TRY(flat.run(units, means.pool, means.threads, counters, found, damaged));
+    }
+    // By then the others' scores say what is worth reading.
+    if (!sources.empty()) {
+      GraphSearch graphs(snapshot, shape, options, std::move(sources), means.graph_workers);
+      TRY(graphs.run(some, means.pool, means.threads, counters, found, damaged));
     }
     return {};
   };

@@ -19,6 +19,8 @@ namespace similis::engine {
 /// of what was stored. `position` names it in errors ("row 3").
 Result<float> encode_vector(std::span<const float> vector, Metric metric, std::uint32_t dimensions,
                             std::span<std::uint16_t> out, const std::string& position);
+/// The length of a vector as it is stored.
+float stored_norm(std::span<const std::uint16_t> halves);
 
 /// `vector` scaled to length 1, zeros for a vector without length. `out`: as long.
 void normalise(std::span<const float> vector, std::span<float> out);

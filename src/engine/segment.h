@@ -152,6 +152,9 @@ class Segment {
     return chunks_->size() * std::uint64_t{geometry_.chunk_rows} * sizeof(std::uint64_t) +
            death_bytes_;
   }
+  /// Some of what its parts hold is not what was written: it is to be written anew.
+  [[nodiscard]] bool damaged() const { return damaged_; }
+  void mark_damaged() { damaged_ = true; }
   [[nodiscard]] bool sealed() const { return sealed_; }
   void seal() { sealed_ = true; }
   [[nodiscard]] std::uint32_t persisted_rows() const { return persisted_rows_; }
@@ -201,6 +204,7 @@ class Segment {
   std::uint32_t dead_ = 0;
   std::uint64_t death_bytes_ = 0;
   std::atomic<bool> has_dead_{false};
+  bool damaged_ = false;
   bool sealed_ = false;
   std::uint32_t persisted_rows_ = 0;
   std::vector<std::uint32_t> changed_;

@@ -23,6 +23,9 @@ class TopK {
   /// Scores below this cannot enter.
   [[nodiscard]] float floor() const { return floor_; }
 
+  /// What it has, in no order.
+  [[nodiscard]] const std::vector<Hit>& hits() const { return heap_; }
+
   void offer(std::uint64_t id, float score) { offer(Hit{id, score}); }
   void offer(const Hit& hit) {
     if (heap_.size() < k_) {

@@ -87,6 +87,32 @@ TEST(Upkeep, WithoutMemoryNoWriterWaitsForEver) {
   EXPECT_TRUE(write(8));
 }
 
+// Nor does one while the log is too long and no checkpoint comes any more.
+TEST(Upkeep, WithoutCheckpointsNoWriterWaitsForEver) {
+  SimulatedStorage storage(1);
+  IndexOptions options = quiet(storage);
+  options.background = true;
+  options.checkpoint_log_bytes = 1 << 10;
+  auto index = Index::create(kDirectory, {.dimensions = 64}, options);
+  ASSERT_TRUE(index.ok());
+  storage.on_next_sync("part-", [] { throw std::bad_alloc(); });
+  const std::vector<float> vectors(1000 * 64, 1.0F);
+  std::vector<Row> rows;
+  for (std::uint64_t i = 0; i < 1000; ++i)
+    rows.push_back({i + 1, std::span(vectors).subspan(i * 64, 64), {}});
+  ASSERT_TRUE((*index)->upsert(rows, {}).ok());
+  for (int i = 0; i < 5000 && (*index)->statistics().read_only.empty(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ASSERT_EQ((*index)->statistics().read_only, "out of memory");
+  ASSERT_GT((*index)->statistics().log_bytes, 8U << 10);
+  // Once the thread has looked again, which is content where nothing is to be done.
+  std::this_thread::sleep_for(std::chrono::milliseconds(2200));
+  const CallOptions call{std::chrono::steady_clock::now() + std::chrono::seconds(5), {}};
+  const auto refused = (*index)->upsert({rows.data(), 1}, call);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::unavailable) << refused.error().message;
+}
+
 // Damage in the tables of a part that only holds changes stops no checkpoint, and joining such
 // parts, which is done from memory, takes it away.
 TEST(Upkeep, DamagedTablesOfChangesStopNoCheckpoint) {

@@ -27,6 +27,18 @@ Status record(const Error& error, const std::string& file, std::uint64_t offset,
   }
 }
 
+/// What follows the last write of a log that another one goes on from: its mark, whole, or what an
+/// opening that found it torn wrote anew in the next one and could not cut off.
+Status verify_mark(WalReader& reader, const std::string& name, std::vector<DamageReport>& found) {
+  const std::uint64_t offset = reader.offset();
+  if (reader.file_bytes() - offset != sizeof(WalRecordHeader)) return {};
+  WalRecord mark;
+  auto whole = reader.next(mark);
+  if (!whole.ok()) return record(whole.error(), name, offset, found);
+  if (!*whole) found.push_back({name, offset, "the mark at the log's end is damaged"});
+  return {};
+}
+
 /// Reads one log to `end` (UINT64_MAX: the file's) and reports where records stop being whole
 /// before it, or before write `end_lsn`, where the next log takes over.
 Status verify_log(Storage& storage, const std::filesystem::path& directory, const Uuid& index,
@@ -68,7 +80,7 @@ Status verify_log(Storage& storage, const std::filesystem::path& directory, cons
   }
   if (end_lsn != UINT64_MAX && lsn < end_lsn)
     found.push_back({name, end, "writes from " + std::to_string(lsn) + " on are missing"});
-  return {};
+  return end_lsn == UINT64_MAX ? Status() : verify_mark(reader, name, found);
 }
 
 }  // namespace
@@ -117,6 +129,11 @@ Result<std::vector<DamageReport>> verify_closed(Storage& storage,
     first_lsns[file.file] =
         opened.ok() && !opened->torn_header() ? opened->first_lsn() : UINT64_MAX;
   }
+  if (const auto first = first_lsns.begin();
+      first != first_lsns.end() && first->second != UINT64_MAX && first->second > manifest.lsn + 1)
+    found.push_back({wal_name(first->first), 0,
+                     "writes from " + std::to_string(manifest.lsn + 1) + " to " +
+                         std::to_string(first->second - 1) + " are missing, and so is their log"});
   for (auto it = first_lsns.begin(); it != first_lsns.end(); ++it) {
     const auto next = std::next(it);
     TRY(verify_log(storage, directory, manifest.index, manifest.dimensions, it->first, UINT64_MAX,
@@ -127,13 +144,13 @@ Result<std::vector<DamageReport>> verify_closed(Storage& storage,
 
 Result<std::vector<DamageReport>> IndexImpl::verify(const CallOptions& call) {
   std::vector<DamageReport> found;
-  std::vector<std::shared_ptr<const Part>> parts;
+  std::vector<std::pair<std::shared_ptr<Segment>, std::shared_ptr<const Part>>> parts;
   std::vector<std::pair<std::uint32_t, Manifest::Derived>> graphs;
   std::vector<LogFile> log_files;
   {
     std::lock_guard lock(commit_mutex);
     for (const auto& segment : segments)
-      for (const auto& part : *segment->parts()) parts.push_back(part);
+      for (const auto& part : *segment->parts()) parts.emplace_back(segment, part);
     for (const auto& segment : segments)
       if (segment->stored_graph())
         graphs.emplace_back(segment->number(), segment->stored_graph()->record);
@@ -142,7 +159,15 @@ Result<std::vector<DamageReport>> IndexImpl::verify(const CallOptions& call) {
   }
   if (auto manifest = read_manifest(storage, directory); !manifest.ok())
     TRY(record(manifest.error(), kManifestName, 0, found));
-  for (const auto& part : parts) TRY(part->verify(found, [&] { return call.check(); }));
+  bool mends = false;
+  for (const auto& [segment, part] : parts) {
+    const std::size_t before = found.size();
+    TRY(part->verify(found, [&] { return call.check(); }));
+    if (found.size() == before) continue;
+    std::lock_guard lock(commit_mutex);
+    segment->mark_damaged();
+    mends = true;
+  }
   for (const auto& [segment, derived] : graphs) {
     std::vector<DamageReport> in_graph;
     auto opened = DerivedFile::open(storage, directory, uuid, segment, derived);
@@ -154,10 +179,16 @@ Result<std::vector<DamageReport>> IndexImpl::verify(const CallOptions& call) {
     if (in_graph.empty()) continue;
     // Another one may have taken its place meanwhile.
     std::lock_guard lock(commit_mutex);
-    const bool still = std::any_of(segments.begin(), segments.end(), [&](const auto& s) {
+    const auto owner = std::find_if(segments.begin(), segments.end(), [&](const auto& s) {
       return s->stored_graph() && s->stored_graph()->record == derived;
     });
-    if (still) found.insert(found.end(), in_graph.begin(), in_graph.end());
+    if (owner == segments.end()) continue;
+    found.insert(found.end(), in_graph.begin(), in_graph.end());
+    lose_graph(derived, in_graph.front().what, "it is written again");
+    lost_graphs.back().offset = in_graph.front().offset;
+    (*owner)->set_stored_graph({});
+    graphs_changed = true;
+    mends = true;
   }
   for (std::size_t i = 0; i < log_files.size(); ++i) {
     std::vector<DamageReport> in_log;
@@ -171,6 +202,7 @@ Result<std::vector<DamageReport>> IndexImpl::verify(const CallOptions& call) {
     });
     if (still) found.insert(found.end(), in_log.begin(), in_log.end());
   }
+  if (mends) wake_maintenance();
   return found;
 }
 

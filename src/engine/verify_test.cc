@@ -242,6 +242,41 @@ TEST_F(VerifyTest, ADamagedVectorCountsAsErased) {
   }
 }
 
+// Of a log that another one follows, too, the mark at its end and the log itself.
+TEST_F(VerifyTest, FindsDamagedMarksAndMissingLogs) {
+  for (std::uint64_t id = 1; id <= 2; ++id) {
+    auto index =
+        id == 1 ? Index::create(kDirectory, {kDimensions, Metric::l2, IndexKind::flat}, options_)
+                : Index::open(kDirectory, options_);
+    ASSERT_TRUE(index.ok());
+    const auto vector = random_vector(random_, kDimensions);
+    const Row row{id, vector, {}};
+    ASSERT_TRUE((*index)->upsert({&row, 1}, {}).ok());
+    ASSERT_TRUE((*index)->close().ok());
+  }
+  const auto files = storage_.files(kDirectory);
+  const auto first = files.lower_bound("wal-");
+  ASSERT_TRUE(std::next(first)->first.starts_with("wal-"));
+  const auto path = std::filesystem::path(kDirectory) / first->first;
+  const std::size_t mark = first->second.size() - sizeof(WalRecordHeader);
+  for (std::size_t at = mark; at < first->second.size(); ++at) {
+    auto damaged = first->second;
+    damaged[at] ^= std::byte{4};
+    storage_.replace(path, damaged);
+    const auto found = Index::verify(kDirectory, {}, &storage_);
+    ASSERT_TRUE(found.ok());
+    ASSERT_EQ(found->size(), 1U) << at;
+    EXPECT_EQ(found->front().file, first->first);
+    EXPECT_EQ(found->front().offset, mark);
+  }
+  ASSERT_TRUE(storage_.remove(path).ok());
+  EXPECT_FALSE(Index::open(kDirectory, options_).ok());
+  const auto found = Index::verify(kDirectory, {}, &storage_);
+  ASSERT_TRUE(found.ok());
+  ASSERT_EQ(found->size(), 1U);
+  EXPECT_EQ(found->front().file, std::next(first)->first);
+}
+
 TEST_F(VerifyTest, FindsMissingAndShortenedFiles) {
   fill();
   const auto files = storage_.files(kDirectory);
@@ -264,6 +299,46 @@ TEST_F(VerifyTest, FindsMissingAndShortenedFiles) {
     ASSERT_TRUE(found.ok());
     EXPECT_FALSE(found->empty());
     storage_.replace(path, original);
+  }
+}
+
+// What memory still has is written anew: a vector, a graph.
+TEST_F(VerifyTest, AnOpenIndexMendsWhatItHasInMemory) {
+  options_.segment_rows = 1000;
+  auto index = Index::create(kDirectory, {kDimensions, Metric::l2, IndexKind::graph}, options_);
+  ASSERT_TRUE(index.ok());
+  std::vector<std::vector<float>> vectors;
+  std::vector<Row> rows;
+  for (std::uint64_t i = 0; i < 300; ++i) vectors.push_back(random_vector(random_, kDimensions));
+  for (std::uint64_t i = 0; i < 300; ++i) rows.push_back({i + 1, vectors[i], {}});
+  ASSERT_TRUE((*index)->upsert(rows, {}).ok());
+  ASSERT_TRUE((*index)->build_graphs({}).ok());
+  for (const char* prefix : {"part-", "derived-"}) {
+    SCOPED_TRACE(prefix);
+    const auto files = storage_.files(kDirectory);
+    const auto file = files.lower_bound(prefix);
+    ASSERT_TRUE(file->first.starts_with(prefix));
+    storage_.flip(std::filesystem::path(kDirectory) / file->first, 5000);
+    auto found = (*index)->verify({});
+    ASSERT_TRUE(found.ok());
+    ASSERT_EQ(found->size(), 1U);
+    EXPECT_EQ(found->front().file, file->first);
+    EXPECT_GT(found->front().offset, 0U);
+    const Row more{1000, vectors[0], {}};  // who writes keeps it in shape, without a thread
+    ASSERT_TRUE((*index)->upsert({&more, 1}, {}).ok());
+    ASSERT_TRUE((*index)->checkpoint().ok());
+    found = (*index)->verify({});
+    ASSERT_TRUE(found.ok());
+    EXPECT_TRUE(found->empty()) << found->front().file << ": " << found->front().what;
+    EXPECT_FALSE(storage_.files(kDirectory).contains(file->first));
+    const IndexStatistics s = (*index)->statistics();
+    EXPECT_EQ(s.damaged_rows, 0U);
+    EXPECT_EQ(s.rows, 301U);
+    EXPECT_GE(s.graph_rows, 300U);
+  }
+  for (std::size_t i = 0; i < vectors.size(); ++i) {
+    const std::uint64_t id = i + 1;
+    EXPECT_EQ((*index)->fetch({&id, 1}, {}).value().front(), through_half(vectors[i]));
   }
 }
 

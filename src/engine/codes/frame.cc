@@ -44,12 +44,12 @@ std::vector<std::uint16_t> halves_of(const float* values, std::size_t count) {
 }  // namespace
 
 Frame Frame::learn(std::span<const float> sample, std::uint32_t dimensions, std::uint32_t lead,
-                   std::uint64_t seed) {
+                   std::uint64_t seed, const std::function<bool()>& go_on) {
   Frame frame;
   frame.dimensions_ = dimensions;
   frame.lead_ = lead;
   frame.seed_ = seed;
-  PrincipalComponents learnt = learn_components(sample, dimensions, lead, seed);
+  PrincipalComponents learnt = learn_components(sample, dimensions, lead, seed, go_on);
   frame.mean_ = std::move(learnt.mean);
   frame.lead_share_ = learnt.share;
   frame.draw_signs();

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,9 +28,11 @@ class Frame {
  public:
   /// `sample`: rows of `dimensions` values each, one after another, at least one row. `lead` is a
   /// multiple of 32 and at most `dimensions`; 0: no principal components. `seed` fixes the random
-  /// rotations.
-  static Frame learn(std::span<const float> sample, std::uint32_t dimensions, std::uint32_t lead,
-                     std::uint64_t seed);
+  /// rotations. `go_on` is asked now and then, as it takes a minute with thousands of dimensions;
+  /// once it says no the frame is any.
+  static Frame learn(
+      std::span<const float> sample, std::uint32_t dimensions, std::uint32_t lead,
+      std::uint64_t seed, const std::function<bool()>& go_on = [] { return true; });
 
   [[nodiscard]] std::uint32_t dimensions() const { return dimensions_; }
   [[nodiscard]] std::uint32_t lead() const { return lead_; }

@@ -20,7 +20,8 @@ constexpr std::size_t kTile = 64;
 /// The covariance of the sample times a scale that keeps fp16 exact enough, dimensions x
 /// dimensions. `mean` is taken off. The products are made by the kernels that search uses: rows in
 /// fp16.
-Matrix covariance(std::span<const float> sample, std::span<const float> mean) {
+Matrix covariance(std::span<const float> sample, std::span<const float> mean,
+                  const std::function<bool()>& go_on) {
   const std::size_t dimensions = mean.size(), rows = sample.size() / dimensions;
   double squares = 0;
   std::vector<float> centred(sample.size());  // a dimension after another
@@ -43,9 +44,10 @@ Matrix covariance(std::span<const float> sample, std::span<const float> mean) {
     left[d] = halves.data() + d * rows;
     right[d] = centred.data() + d * rows;
   }
-  Matrix out(dimensions, dimensions);
+  Matrix out =
+      Matrix::Zero(static_cast<Eigen::Index>(dimensions), static_cast<Eigen::Index>(dimensions));
   std::vector<float> tile(kTile * kTile);
-  for (std::size_t a = 0; a < dimensions; a += kTile) {
+  for (std::size_t a = 0; a < dimensions && go_on(); a += kTile) {
     const std::size_t rows_here = std::min(kTile, dimensions - a);
     for (std::size_t b = 0; b <= a; b += kTile) {
       const std::size_t columns_here = std::min(kTile, dimensions - b);
@@ -70,7 +72,8 @@ Matrix orthonormal(const Matrix& columns) {
 }  // namespace
 
 PrincipalComponents learn_components(std::span<const float> sample, std::uint32_t dimensions,
-                                     std::uint32_t count, std::uint64_t seed) {
+                                     std::uint32_t count, std::uint64_t seed,
+                                     const std::function<bool()>& go_on) {
   PrincipalComponents out;
   const std::size_t rows = sample.size() / dimensions;
   std::vector<double> sums(dimensions);
@@ -80,7 +83,7 @@ PrincipalComponents learn_components(std::span<const float> sample, std::uint32_
         static_cast<float>(sum / static_cast<double>(std::max<std::size_t>(1, rows))));
   if (count == 0) return out;
 
-  const Matrix spread = covariance(sample, out.mean);
+  const Matrix spread = covariance(sample, out.mean, go_on);
   const auto wide = static_cast<Eigen::Index>(std::min(dimensions, count + kOversample));
   std::mt19937_64 random(seed);
   std::normal_distribution<float> normal;
@@ -88,7 +91,7 @@ PrincipalComponents learn_components(std::span<const float> sample, std::uint32_
   for (Eigen::Index c = 0; c < wide; ++c)
     for (Eigen::Index r = 0; r < basis.rows(); ++r) basis(r, c) = normal(random);
   basis = orthonormal(basis);
-  for (int i = 0; i < kIterations; ++i) basis = orthonormal(spread * basis);
+  for (int i = 0; i < kIterations && go_on(); ++i) basis = orthonormal(spread * basis);
   // Within the subspace: the directions by their variance, of which the largest are taken.
   const Eigen::SelfAdjointEigenSolver<Matrix> inside(basis.transpose() * spread * basis);
   const Matrix turned = basis * inside.eigenvectors().rightCols(static_cast<Eigen::Index>(count));
