@@ -7,6 +7,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "engine/doubt.h"
 #include "engine/flat_search.h"
 #include "engine/graph/turned_queries.h"
 #include "engine/graph/walk.h"
@@ -43,7 +44,11 @@ class Calibration {
     if (tried == 0) return {};
     ASSIGN_OR_RETURN(const auto truth, nearest(kTriedK[tried - 1]));
     turn();
-    for (std::size_t t = 0; t < tried; ++t) TRY(try_reaches(kTriedK[t], truth));
+    for (std::size_t t = 0; t < tried; ++t) {
+      const auto right = nearest_of(kTriedK[t], truth);
+      TRY(try_reaches(kTriedK[t], right));
+      judge(kTriedK[t], right);
+    }
     return {};
   }
 
@@ -134,36 +139,53 @@ class Calibration {
     for (std::size_t q = 0; q < queries_.size(); ++q) codes_[q].set(turned[q]);
   }
 
-  // Whether a walk comes upon a row decides here; that it is in doubt, and read, is what searches
-  // see to.
-  Status try_reaches(std::size_t k, const std::vector<std::vector<Hit>>& truth) {
-    std::vector<std::unordered_set<std::uint64_t>> right(truth.size());
-    std::size_t wanted = 0;
+  /// The ids of a query's nearest k, and of those that are as near as the k-th.
+  struct Nearest {
+    std::unordered_set<std::uint64_t> ids;
+    std::size_t count = 0;  // k, or all there are
+  };
+  static std::vector<Nearest> nearest_of(std::size_t k,
+                                         const std::vector<std::vector<Hit>>& truth) {
+    std::vector<Nearest> out(truth.size());
     for (std::size_t q = 0; q < truth.size(); ++q) {
       const std::vector<Hit>& hits = truth[q];
-      const std::size_t count = std::min(k, hits.size());
-      wanted += count;
-      for (const Hit& hit : hits)  // equally near ones are as good
-        if (count > 0 && hit.score >= hits[count - 1].score - kTie) right[q].insert(hit.id);
+      out[q].count = std::min(k, hits.size());
+      for (const Hit& hit : hits)
+        if (hit.score >= hits[out[q].count - 1].score - kTie) out[q].ids.insert(hit.id);
     }
+    return out;
+  }
+
+  /// How many rows of a node are among them.
+  std::size_t count_right(std::uint32_t node, const Nearest& right) const {
+    std::size_t out = right.ids.count(rows_.id(node));
+    for (const auto& copy : graph_.copies_of(node)) out += right.ids.count(rows_.id(copy.row));
+    return out;
+  }
+
+  [[nodiscard]] WalkLimits limits() const {
+    return plan_walk(options_, graph_, live_nodes(graph_, view_.dead)).limits();
+  }
+
+  // Whether a walk comes upon a row decides here; that it is in doubt, and read, is what comes
+  // below.
+  Status try_reaches(std::size_t k, const std::vector<Nearest>& right) {
+    std::size_t wanted = 0;
+    for (const Nearest& one : right) wanted += one.count;
     options_.k = k;
     for (const float reach : kTriedReach) {
       TRY(rows_.check());
       options_.reach = reach;
-      const WalkLimits limits =
-          plan_walk(options_, graph_, live_nodes(graph_, view_.dead)).limits();
+      const WalkLimits limits = this->limits();
       std::atomic<std::size_t> next{0}, found{0}, comparisons{0};
       index_.budget->pool().run(rows_.threads(), [&] {
         Walk<Edges> walk;
         for (std::size_t q = next++; q < codes_.size(); q = next++) {
           walk.run(graph_.graph, graph_.codes, codes_[q], graph_.entries, limits);
           std::size_t here = 0;
-          for (const Candidate& candidate : walk.found()) {
-            here += right[q].count(rows_.id(candidate.row));
-            for (const auto& copy : graph_.copies_of(candidate.row))
-              here += right[q].count(rows_.id(copy.row));
-          }
-          found += std::min({here, k, truth[q].size()});
+          for (const Candidate& candidate : walk.found())
+            here += count_right(candidate.row, right[q]);
+          found += std::min(here, right[q].count);
           comparisons += walk.comparisons();
         }
       });
@@ -176,6 +198,26 @@ class Calibration {
         break;
     }
     return {};
+  }
+
+  // What the codes say of rows that the widest walk comes upon, and what doubt of it keeps.
+  void judge(std::size_t k, const std::vector<Nearest>& right) {
+    const WalkLimits limits = this->limits();
+    std::vector<std::vector<JudgedRow>> judged(codes_.size());
+    std::atomic<std::size_t> next{0};
+    index_.budget->pool().run(rows_.threads(), [&] {
+      Walk<Edges> walk;
+      for (std::size_t q = next++; q < codes_.size(); q = next++) {
+        walk.run(graph_.graph, graph_.codes, codes_[q], graph_.entries, limits);
+        for (const Candidate& candidate : walk.found()) {
+          const auto estimate = codes_[q].refine(graph_.codes.record(candidate.row));
+          judged[q].push_back(
+              {estimate.nearness, estimate.error, count_right(candidate.row, right[q]) > 0});
+        }
+      }
+    });
+    const auto tried = try_doubts(judged, k);
+    graph_.doubts.insert(graph_.doubts.end(), tried.begin(), tried.end());
   }
 
   IndexImpl& index_;

@@ -88,6 +88,7 @@ class GraphMaker {
     out->learnt_rows =
         grows ? from.learnt_rows : std::max<std::uint32_t>(1, index_.options.graph_rows_min);
     out->efforts = from.efforts;
+    out->doubts = from.doubts;
     out->norm_bound = from.norm_bound;
     static const Edges kNoEdges;
     const Edges& edges = grows ? from.graph : kNoEdges;

@@ -218,7 +218,7 @@ Status GraphSearch::collect(Walker& walker, std::uint32_t source_number, WalkPla
   const float factor = squared ? 2.0F : walker.scale;
   const float offset =
       squared ? -code.squared_length() : walker.scale * (1.0F - code.squared_length() / 2);
-  float doubt = doubt_of(options_, graph.codes.layout());
+  float doubt = doubt_of(options_, graph);
   // Rows of equal bytes are one candidate: one is read for all.
   const auto consider = [&](std::uint32_t node) {
     const auto row = wanted_of(source, node);

@@ -25,14 +25,35 @@ constexpr double kComparisonsOfList = 86, kComparisonsGrowth = 0.59;
 // wider than their own spread; those of the leading coordinates, which rows near by share, less so.
 constexpr float kSignsDoubt = 1.18F, kNoLowBitsDoubt = 0.9F;
 
-/// Of codes in full, as measured on image features. Errors lie like normal ones, nearly; a row of
-/// the k best is lost when its own and those at the border conspire.
-float full_doubt(const SearchOptions& options) {
+/// Of codes in full, where nothing was tried: as measured on image features.
+float untried_doubt(const SearchOptions& options) {
   const bool bounded = options.scores == ScoreMode::bounded;
   if (options.recall <= 0.95F) return bounded ? 0.5F : 0.7F;
   if (options.recall <= 0.99F) return 1;
   if (options.recall <= 0.999F) return bounded ? 2 : 1.6F;
   return 3;
+}
+
+/// Of codes in full, as tried for the nearest `k`; the most that was tried where none kept enough.
+float tried_doubt(const SegmentGraph& graph, std::uint32_t k, const SearchOptions& options) {
+  const float wanted = 1 - (1 - options.recall) / 2;
+  float out = 0;
+  for (const SegmentGraph::Doubt& tried : graph.doubts) {
+    if (tried.k != k) continue;
+    out = tried.doubt;
+    const float kept = options.scores == ScoreMode::bounded ? tried.bounded : tried.exact;
+    if (kept >= wanted) break;
+  }
+  return out;
+}
+
+/// Of codes in full.
+float full_doubt(const SegmentGraph& graph, const SearchOptions& options) {
+  if (graph.doubts.empty()) return untried_doubt(options);
+  const std::uint32_t few = graph.doubts.front().k, many = graph.doubts.back().k;
+  if (options.k <= few) return tried_doubt(graph, few, options);
+  if (options.k >= many) return tried_doubt(graph, many, options);
+  return std::max(tried_doubt(graph, few, options), tried_doubt(graph, many, options));
 }
 
 }  // namespace
@@ -86,11 +107,12 @@ WalkPlan plan_walk(const SearchOptions& options, const SegmentGraph& graph, doub
   return plan;
 }
 
-float doubt_of(const SearchOptions& options, const CodeLayout& layout) {
+float doubt_of(const SearchOptions& options, const SegmentGraph& graph) {
   if (options.doubt != 0) return options.doubt;
+  const CodeLayout& layout = graph.codes.layout();
   const auto words = static_cast<float>(layout.tail_words());
   const float signs = words == 0 ? 0 : 1 - static_cast<float>(layout.second_words) / words;
-  return full_doubt(options) * (1 + (kSignsDoubt - 1) * signs) *
+  return full_doubt(graph, options) * (1 + (kSignsDoubt - 1) * signs) *
          (layout.low_bits ? 1 : kNoLowBitsDoubt);
 }
 

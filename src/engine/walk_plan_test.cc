@@ -7,10 +7,10 @@
 namespace similis::engine {
 namespace {
 
-SegmentGraph graph_of(std::uint32_t rows) {
+SegmentGraph graph_of(std::uint32_t rows, const CodeLayout& layout = {64, 0}) {
   const std::vector<float> sample(64, 1.0F);
   SegmentGraph out{Frame::learn(sample, 64, 64, 1),
-                   CodeTable(CodeLayout{64, 0}, rows),
+                   CodeTable(layout, rows),
                    Edges(Graph(rows, 1)),
                    Graph::kNone,
                    {}};
@@ -87,13 +87,37 @@ TEST(WalkPlan, AsksForTheReachThatHeld) {
 
 TEST(WalkPlan, ShorterCodesAreDoubtedMoreButForLowBits) {
   const SearchOptions options;
-  const CodeLayout full{256, 1024, 16, 8, true}, signs{256, 1024, 0, 0, true},
-      smallest{256, 1024, 0, 0, false};
+  const SegmentGraph full = graph_of(100, {256, 1024, 16, 8, true}),
+                     signs = graph_of(100, {256, 1024, 0, 0, true}),
+                     smallest = graph_of(100, {256, 1024, 0, 0, false});
   EXPECT_GT(doubt_of(options, signs), doubt_of(options, full));
   EXPECT_LT(doubt_of(options, smallest), doubt_of(options, signs));
   SearchOptions asked;
   asked.doubt = 0.4F;
   EXPECT_EQ(doubt_of(asked, signs), 0.4F);
+}
+
+TEST(WalkPlan, DoubtsAsFarAsWhatWasTriedAsksFor) {
+  SegmentGraph graph = graph_of(100000);
+  graph.doubts = {{10, 0.5F, 0.98F, 0.97F},
+                  {10, 0.9F, 0.996F, 0.99F},
+                  {10, 1.5F, 0.9999F, 0.998F},
+                  {100, 0.8F, 0.96F, 0.9F},
+                  {100, 2.5F, 1, 1}};
+  SearchOptions options;
+  const auto doubt = [&](std::size_t k, float recall, ScoreMode scores) {
+    options.k = k;
+    options.recall = recall;
+    options.scores = scores;
+    return doubt_of(options, graph);
+  };
+  EXPECT_EQ(doubt(10, 0.95F, ScoreMode::exact), 0.5F);
+  EXPECT_EQ(doubt(10, 0.99F, ScoreMode::exact), 0.9F);
+  EXPECT_EQ(doubt(5, 0.99F, ScoreMode::bounded), 1.5F);
+  EXPECT_EQ(doubt(10, 0.9999F, ScoreMode::bounded), 1.5F);  // nothing kept so much
+  EXPECT_EQ(doubt(1000, 0.9F, ScoreMode::exact), 0.8F);
+  EXPECT_EQ(doubt(50, 0.9F, ScoreMode::exact), 0.8F);  // between them the larger
+  EXPECT_EQ(doubt(50, 0.99F, ScoreMode::bounded), 2.5F);
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kSectionBytes = 16 << 20;
 
 // Which codes these are: others are made again.
-constexpr std::uint32_t kCode = 22;
+constexpr std::uint32_t kCode = 23;
 // Where nothing could be tried: more than image features take.
 constexpr SegmentGraph::Effort kUntried{10, 0.2F, 0, 1500};
 // What is searched for may be harder to find than what was tried: as measured on image features
@@ -22,7 +22,7 @@ constexpr SegmentGraph::Effort kUntried{10, 0.2F, 0, 1500};
 constexpr float kReachTimes = 1.5F, kReachMore = 0.03F, kComparisonsTimes = 1.6F;
 constexpr std::uint32_t kEntrySample = 1024;
 constexpr std::size_t kEntries = 16;
-enum Section : std::size_t { kHead, kFrame, kCopies, kZeros, kEfforts, kFirstOfRows };
+enum Section : std::size_t { kHead, kFrame, kCopies, kZeros, kEfforts, kDoubts, kFirstOfRows };
 
 std::size_t sections_for(std::uint64_t bytes) {
   return static_cast<std::size_t>((bytes + kSectionBytes - 1) / kSectionBytes);
@@ -124,6 +124,7 @@ std::shared_ptr<const SegmentGraph> shortened(const SegmentGraph& graph, const C
       graph.frame, CodeTable(layout, graph.rows()), graph.graph.copy(), graph.entry, graph.copies});
   out->zeros = graph.zeros;
   out->efforts = graph.efforts;
+  out->doubts = graph.doubts;
   out->learnt_rows = graph.learnt_rows;
   out->norm_bound = graph.norm_bound;
   out->is_copy = graph.is_copy;
@@ -158,6 +159,7 @@ Result<Manifest::Derived> write_segment_graph(const SegmentGraph& graph, Storage
   TRY(writer->add(std::as_bytes(std::span(graph.copies))));
   TRY(writer->add(std::as_bytes(std::span(graph.zeros))));
   TRY(writer->add(std::as_bytes(std::span(graph.efforts))));
+  TRY(writer->add(std::as_bytes(std::span(graph.doubts))));
   TRY(add_in_pieces(*writer, graph.codes.bytes()));
   TRY(add_in_pieces(*writer, std::as_bytes(graph.graph.begins())));
   TRY(add_in_pieces(*writer, graph.graph.bytes()));
@@ -257,6 +259,7 @@ Result<std::shared_ptr<const SegmentGraph>> GraphFile::read(const CodeLayout& la
   ASSIGN_OR_RETURN(out->copies, read_values<SegmentGraph::Copy>(*file_, kCopies));
   ASSIGN_OR_RETURN(out->zeros, read_values<std::uint32_t>(*file_, kZeros));
   ASSIGN_OR_RETURN(out->efforts, read_values<SegmentGraph::Effort>(*file_, kEfforts));
+  ASSIGN_OR_RETURN(out->doubts, read_values<SegmentGraph::Doubt>(*file_, kDoubts));
   std::size_t section = kFirstOfRows;
   TRY(read_codes(section, out->codes));
   std::vector<std::uint32_t> begins(begins_count);

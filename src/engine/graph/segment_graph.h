@@ -33,6 +33,15 @@ struct SegmentGraph {
     float comparisons = 0;  // of a walk, on average
   };
 
+  /// What searches that doubt estimates so many times their errors keep of the nearest ones that
+  /// walks come upon: by codes of all their bits.
+  struct Doubt {
+    std::uint32_t k = 0;
+    float doubt = 0;
+    float exact = 0;    // 0..1, every score read
+    float bounded = 0;  // 0..1, what is certain not read
+  };
+
   Frame frame;
   CodeTable codes;  // of rows that are neither in the graph nor copies: undefined
   Edges graph;
@@ -40,8 +49,9 @@ struct SegmentGraph {
   std::vector<Copy> copies;               // ascending
   std::vector<std::uint32_t> zeros = {};  // rows without direction: cosine cannot place them
   std::vector<Effort> efforts = {};       // by k, then by reach
+  std::vector<Doubt> doubts = {};         // by k, then by doubt
 
-  /// How many rows there were when frame and efforts were last learnt.
+  /// How many rows there were when frame, efforts and doubts were last learnt.
   std::uint32_t learnt_rows = 0;
   /// Of metric inner_product what rows are lifted by (lift.h): none in the graph is longer, but for
   /// rounding.
