@@ -1,5 +1,6 @@
 // similis_manifold FOLDER: base.npy, query.npy (f32) and truth.npy (int64, the 100 nearest rows by
-// exact f32 search) of vectors that a seeded generator lays on a surface of few dimensions.
+// exact f32 search) of vectors that a seeded generator lays on a surface of few dimensions, or of
+// those in another such folder; with --hard among copies, near copies, zeros and outliers.
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
@@ -10,7 +11,8 @@
 int main(int argc, char** argv) {
   using namespace similis;
   CLI::App app("Writes vectors on a surface of few dimensions, and queries with their nearest.");
-  std::filesystem::path folder;
+  std::filesystem::path folder, given;
+  bool hard = false;
   std::size_t rows = 100'000, dimensions = 2048, intrinsic = 30, queries = 1000, nearest = 100;
   app.add_option("folder", folder, "Gets base.npy, query.npy and truth.npy")->required();
   app.add_option("--rows", rows)->check(CLI::PositiveNumber)->capture_default_str();
@@ -22,12 +24,18 @@ int main(int argc, char** argv) {
   app.add_option("--nearest", nearest, "Written of each query")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.add_option("--from", given, "Takes base.npy and query.npy of this folder in their place")
+      ->check(CLI::ExistingDirectory);
+  app.add_flag("--hard", hard, "Adds copies, near copies, zeros and outliers");
   CLI11_PARSE(app, argc, argv);
   std::error_code failed;
   std::filesystem::create_directories(folder, failed);
   const bench::ManifoldGenerator generator(dimensions, intrinsic, bench::kManifoldSeed);
-  const auto base = bench::make_vectors(generator, rows, 0);
-  const auto query = bench::make_vectors(generator, queries, bench::kQuerySeed);
+  auto base = given.empty() ? bench::make_vectors(generator, rows, 0)
+                            : engine::read_npy<float>(given / "base.npy");
+  const auto query = given.empty() ? bench::make_vectors(generator, queries, bench::kQuerySeed)
+                                   : engine::read_npy<float>(given / "query.npy");
+  if (hard) bench::add_hard_rows(base, bench::kManifoldSeed);
   // The truth comes last: where it is, all is.
   if (engine::write_npy(folder / "base.npy", base) &&
       engine::write_npy(folder / "query.npy", query) &&

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <functional>
 #include <mutex>
+#include <random>
 #include <thread>
 
 #include "engine/simd/kernels.h"
@@ -76,6 +78,39 @@ Table<float> make_vectors(const ManifoldGenerator& generator, std::size_t count,
       generator.make(first_seed + i, std::span(out.values).subspan(i * out.columns, out.columns));
   });
   return out;
+}
+
+void add_hard_rows(Table<float>& rows, std::uint64_t seed) {
+  constexpr float kNear = 1e-3F;
+  constexpr std::size_t kGroups = 500, kInGroup = 4, kZeros = 1000, kFar = 200;
+  std::mt19937_64 random(seed);
+  std::normal_distribution<float> normal;
+  const std::size_t given = rows.rows, columns = rows.columns;
+  std::vector<float>& values = rows.values;
+  const auto add = [&](std::size_t row, float noise) {
+    const std::size_t from = row * columns, to = values.size();
+    values.resize(to + columns);
+    double squares = 0;
+    for (std::size_t i = 0; i < columns; ++i) {
+      const float moved =
+          noise == 0 ? 0 : noise / std::sqrt(static_cast<float>(columns)) * normal(random);
+      values[to + i] = values[from + i] + moved;
+      squares += static_cast<double>(values[to + i]) * values[to + i];
+    }
+    if (noise == 0) return;
+    for (std::size_t i = 0; i < columns; ++i)
+      values[to + i] = static_cast<float>(values[to + i] / std::sqrt(squares));
+  };
+  for (std::size_t i = 0; i < given / 20; ++i) add(random() % given, kNear);
+  const std::size_t one = random() % given;
+  for (std::size_t i = 0; i < given / 10; ++i) add(one, 0);
+  for (std::size_t g = 0; g < kGroups; ++g) {
+    const std::size_t row = random() % given;
+    for (std::size_t i = 1; i < kInGroup; ++i) add(row, 0);
+  }
+  values.resize(values.size() + kZeros * columns);
+  for (std::size_t i = 0; i < kFar; ++i) add(random() % given, 30);
+  rows.rows = values.size() / columns;
 }
 
 Table<std::int64_t> nearest_rows(const Table<float>& rows, const Table<float>& queries,

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "base/temporary_folder.h"
@@ -47,6 +48,23 @@ TEST(Vectors, OfFewRowsAllAreNearest) {
     std::ranges::sort(found);
     EXPECT_EQ(found, (std::vector<std::int64_t>{0, 1, 2, 3}));
   }
+}
+
+TEST(Vectors, HardRowsAreCopiesNearCopiesZerosAndOutliers) {
+  const ManifoldGenerator generator(96, 5, kManifoldSeed);
+  auto rows = make_vectors(generator, 2000, 0);
+  add_hard_rows(rows, 7);
+  EXPECT_EQ(rows.rows, 2000U + 100 + 200 + 1500 + 1000 + 200);
+  const auto length = [&](std::size_t row) {
+    return std::sqrt(
+        std::inner_product(rows.row(row).begin(), rows.row(row).end(), rows.row(row).begin(), 0.0));
+  };
+  EXPECT_NEAR(length(2000), 1, 1e-5);
+  EXPECT_TRUE(std::ranges::equal(rows.row(2100), rows.row(2299)));
+  EXPECT_TRUE(std::ranges::equal(rows.row(2300), rows.row(2302)));
+  EXPECT_EQ(length(3800), 0);
+  EXPECT_EQ(length(4799), 0);
+  EXPECT_NEAR(length(4800), 1, 1e-5);
 }
 
 TEST(Vectors, AFileHoldsTheTableThatWasWritten) {

@@ -95,6 +95,7 @@ std::vector<SearchOptions> settings(bool on_disk, bool all) {
   }
   add(exact, {0.9F, 0.95F, 0.99F, 0.999F}, {}, {});
   if (all) add(exact, {}, {0.7F, 1, 1.6F, 3}, reaches);
+  if (!on_disk) add(exact, {1}, {}, {});  // without the graph
   return out;
 }
 

@@ -7,8 +7,9 @@
 namespace similis::engine {
 namespace {
 
-constexpr float kTriedDoubt[] = {0.3F, 0.4F, 0.5F,  0.6F, 0.7F, 0.8F, 0.9F, 1,    1.15F,
-                                 1.3F, 1.5F, 1.75F, 2,    2.3F, 2.6F, 3,    3.5F, 4};
+constexpr float kTriedDoubt[] = {0.1F, 0.15F, 0.2F,  0.25F, 0.3F, 0.35F, 0.4F,
+                                 0.5F, 0.6F,  0.7F,  0.8F,  0.9F, 1,     1.15F,
+                                 1.3F, 1.5F,  1.75F, 2,     2.3F, 2.6F,  3};
 constexpr float kKeptEnough = 0.99995F;
 
 struct Counts {

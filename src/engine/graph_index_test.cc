@@ -185,6 +185,37 @@ TEST_F(GraphIndexTest, CopiesAreReadOnce) {
   }
 }
 
+// From the fewest dimensions that graphs are made of to more than codes have leading coordinates.
+TEST_F(GraphIndexTest, TakesVectorsOfFewAndManyDimensions) {
+  for (const std::uint32_t dimensions : {32U, 2048U}) {
+    SCOPED_TRACE(dimensions);
+    const auto path = folder_.path() / std::to_string(dimensions);
+    auto index = Index::create(path, {dimensions, Metric::l2, IndexKind::graph}, options_);
+    ASSERT_TRUE(index.ok());
+    std::vector<std::vector<float>> centres, vectors;
+    for (int i = 0; i < 30; ++i) centres.push_back(random_vector(random_, dimensions));
+    std::vector<Row> rows;
+    for (int i = 0; i < 1500; ++i) vectors.push_back(near(centres));
+    for (std::uint64_t i = 0; i < vectors.size(); ++i) rows.push_back({i + 1, vectors[i], {}});
+    ASSERT_TRUE((*index)->upsert(rows, {}).ok());
+    ASSERT_TRUE((*index)->build_graphs({}).ok());
+    ASSERT_TRUE((*index)->close().ok());
+    index = Error();
+    index = Index::open(path, options_);
+    ASSERT_TRUE(index.ok());
+    ASSERT_EQ((*index)->statistics().graph_rows, 1500U);
+    std::size_t right = 0;
+    for (int q = 0; q < 50; ++q) {
+      const auto query = near(centres);
+      const auto truth = (*index)->search(query, {.recall = 1});
+      const auto answer = (*index)->search(query, {});
+      ASSERT_TRUE(truth.ok() && answer.ok());
+      for (const Hit& hit : answer->hits[0]) right += hit.score >= truth->hits[0].back().score;
+    }
+    EXPECT_GE(right, 50U * 10 * 97 / 100);
+  }
+}
+
 // Bounded mode reads less, and says which scores it did not compute.
 TEST_F(GraphIndexTest, BoundedModeSaysWhatItEstimates) {
   options_.segment_rows = 4000;

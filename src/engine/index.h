@@ -14,15 +14,24 @@
 
 #include "base/result.h"
 
-/// The disk vector index: search over fp16 vectors that survive a crash, exact or by a graph whose
-/// answers carry exact scores, with rows added, replaced, erased and filtered while searches run.
-/// This header is its whole public face.
+/// The disk vector index: search over fp16 vectors that survive a crash, by comparing all of them
+/// or by a graph, with rows added, replaced, erased and filtered while searches run. Scores are
+/// exact but where ScoreMode::bounded was asked for. This header is its whole public face.
 ///
 ///   ASSIGN_OR_RETURN(auto index, Index::create("pictures.idx", {.dimensions = 1280}, {}));
 ///   TRY(index->upsert(rows, {}));
 ///   ASSIGN_OR_RETURN(auto answers, index->search(query, {.k = 10}));
 ///
-/// Every call is safe from several threads. No exception leaves it but std::bad_alloc.
+/// Every call is safe from several threads. No exception leaves it but std::bad_alloc. Beside what
+/// each names, any call may fail with
+/// - invalid_argument: a vector of other dimensions than the index's, or with a component that is
+///   not finite or beyond 65504; an id, k, recall or length of attributes outside its range;
+/// - deadline_exceeded, cancelled: as CallOptions asks for;
+/// - io_error, resource_exhausted: of the disk; of space on it, or memory. A write that failed has
+///   left nothing behind;
+/// - unavailable: a write to an index that takes none any more, since the disk failed in a way
+///   that only opening it anew can make good (IndexStatistics::read_only);
+/// - corruption: of what it cannot do without. A damaged vector is none: its row is gone.
 namespace similis::engine {
 
 class Storage;     // storage/storage.h: the file system, or a simulated one in tests
@@ -38,7 +47,7 @@ enum class Metric : std::uint8_t {
 
 enum class IndexKind : std::uint8_t {
   flat = 1,   // every row is compared
-  graph = 2,  // segments of many rows have a graph, made in the background
+  graph = 2,  // segments of many rows, of 32 to 8192 dimensions, have a graph, made in the background
 };
 
 /// Ids are positive and below 2^53.
@@ -83,7 +92,8 @@ class AttributeFormat {
 
 /// Marks the rows a search may return: sets bit i of `bits` when row first + i matches. `bits`
 /// comes zeroed and holds `count` bits; `first` is a multiple of 64. Called from several threads, a
-/// few thousand rows at a time, with the columns that AttributeFormat made for the segment.
+/// few thousand rows at a time, with the columns that AttributeFormat made for the segment: of
+/// their attributes as they are then, also in a search of an older snapshot.
 using RowFilter = std::function<void(const AttributeColumns& columns, std::uint32_t first,
                                      std::uint32_t count, std::span<std::uint64_t> bits)>;
 
@@ -192,12 +202,12 @@ struct IndexStatistics {
   std::uint64_t damaged_rows = 0;  // found since opening; they count as dead
   std::uint32_t segments = 0;
   std::uint32_t files = 0;
-  std::uint64_t bytes_on_disk = 0;      // parts, logs and manifest
+  std::uint64_t bytes_on_disk = 0;      // parts, logs, graphs and manifest
   std::uint64_t log_bytes = 0;          // of it: not yet in parts
   std::uint64_t bytes_in_memory = 0;    // vectors, ids, tables, columns
   std::uint64_t read_buffer_bytes = 0;  // besides, once for all indexes that share a budget
   std::uint64_t vector_bytes_in_memory = 0;
-  std::uint64_t vector_bytes_on_disk_only = 0;  // what each unfiltered exact search reads
+  std::uint64_t vector_bytes_on_disk_only = 0;  // what comparing every row reads
   std::uint64_t graph_rows = 0;                 // that graphs cover
   std::uint64_t graph_bytes_in_memory = 0;      // of bytes_in_memory
   std::uint64_t graph_rows_wanted = 0;          // of a graph that is being made; 0: none is
@@ -222,7 +232,8 @@ struct DamageReport {
 };
 
 /// The rows as of one moment. Cheap to copy; while one lives, the rows it shows can be searched,
-/// whatever is written, compacted or removed meanwhile. Must not outlive its Index.
+/// whatever is written, compacted or removed meanwhile. Which rows there are and their vectors are
+/// of that moment; attributes are those of now. Must not outlive its Index.
 class Snapshot {
  public:
   [[nodiscard]] std::uint64_t lsn() const;
@@ -304,7 +315,8 @@ class Index {
   Status optimize(const CallOptions& call);
   /// Has all rows of segments that are large enough in a graph.
   Status build_graphs(const CallOptions& call);
-  /// Checks every byte on disk while the index goes on working.
+  /// Checks every byte on disk while the index goes on working. What is damaged, and in memory still,
+  /// is written anew by its maintenance.
   [[nodiscard]] Result<std::vector<DamageReport>> verify(const CallOptions& call) const;
 
   [[nodiscard]] IndexStatistics statistics() const;

@@ -34,9 +34,13 @@ float untried_doubt(const SearchOptions& options) {
   return 3;
 }
 
+// What is searched for lies farther from its neighbours than what was tried, and these nearer to
+// one another for that: as measured on image features (docs/engine.md).
+constexpr float kDoubtTimes = 2.2F, kLostByCodes = 0.25F;
+
 /// Of codes in full, as tried for the nearest `k`; the most that was tried where none kept enough.
 float tried_doubt(const SegmentGraph& graph, std::uint32_t k, const SearchOptions& options) {
-  const float wanted = 1 - (1 - options.recall) / 2;
+  const float wanted = 1 - kLostByCodes * (1 - options.recall);
   float out = 0;
   for (const SegmentGraph::Doubt& tried : graph.doubts) {
     if (tried.k != k) continue;
@@ -44,7 +48,7 @@ float tried_doubt(const SegmentGraph& graph, std::uint32_t k, const SearchOption
     const float kept = options.scores == ScoreMode::bounded ? tried.bounded : tried.exact;
     if (kept >= wanted) break;
   }
-  return out;
+  return kDoubtTimes * out;
 }
 
 /// Of codes in full.

@@ -19,11 +19,16 @@ class EnginePackage(unittest.TestCase):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="similis-engine-"))
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         build, cls.prefix = cls.folder / "build", cls.folder / "prefix"
-        run("cmake", "-S", SOURCE, "-B", build, "-G", "Ninja", "-DSIMILIS_ENGINE_ONLY=ON",
+        run("cmake", "-S", SOURCE, "-B", build, "-G", "Ninja", "-DSIMILIS_ENGINE_ONLY=ON", "-DSIMILIS_TESTS=ON",
             f"-DCMAKE_BUILD_TYPE={TYPE}", f"-DCMAKE_INSTALL_PREFIX={cls.prefix}",
             "-DCMAKE_CXX_FLAGS_DEBUG=-Og -g1", "-DCMAKE_DISABLE_FIND_PACKAGE_OpenVINO=ON")
         run("cmake", "--build", build, timeout=800)
         run("cmake", "--install", build)
+
+    def test_its_tests_run_without_the_product(self):
+        said = run("ctest", "--test-dir", self.folder / "build", "-R", "^(Frame|Code|Manifest|Verify|IndexTest|Wal)", "--no-tests=error",
+                   "--output-on-failure")
+        self.assertIn("100% tests passed", said)
 
     def test_the_public_header_brings_all_it_includes(self):
         include = self.prefix / "include/similis"
@@ -41,6 +46,9 @@ class EnginePackage(unittest.TestCase):
         hits = run(example / "engine_example", self.folder / "vectors.idx").splitlines()
         self.assertEqual(hits[0], "1 1.000")
         self.assertEqual(len(hits), 3)
+        for name, value in (("SIMILIS_SIMD", "scalar"), ("SIMILIS_READS", "pool")):
+            again = run(example / "engine_example", self.folder / f"{value}.idx", env=os.environ | {name: value})
+            self.assertEqual(again.splitlines(), hits, name)
 
 
 if __name__ == "__main__":

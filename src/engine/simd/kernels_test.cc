@@ -307,5 +307,25 @@ TEST(Kernels, ScalarIsTheLastResort) {
   EXPECT_STREQ(available_kernels().back()->name, "scalar");
 }
 
+// What the environment asks for is what is used, in a process of its own as it is asked once.
+TEST(Kernels, AreThoseTheEnvironmentAsksFor) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  for (const Kernels* table : available_kernels()) {
+    EXPECT_EXIT(
+        {
+          ::setenv("SIMILIS_SIMD", table->name, 1);
+          std::exit(&kernels() == table ? 0 : 1);
+        },
+        testing::ExitedWithCode(0), "")
+        << table->name;
+  }
+  EXPECT_EXIT(
+      {
+        ::setenv("SIMILIS_SIMD", "abacus", 1);
+        std::exit(&kernels() == available_kernels().front() ? 0 : 1);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
 }  // namespace
 }  // namespace similis::engine::simd
