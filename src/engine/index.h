@@ -46,8 +46,9 @@ enum class Metric : std::uint8_t {
 };
 
 enum class IndexKind : std::uint8_t {
-  flat = 1,   // every row is compared
-  graph = 2,  // segments of many rows, of 32 to 8192 dimensions, have a graph, made in the background
+  flat = 1,  // every row is compared
+  graph =
+      2,  // segments of many rows, of 32 to 8192 dimensions, have a graph, made in the background
 };
 
 /// Ids are positive and below 2^53.
@@ -315,8 +316,8 @@ class Index {
   Status optimize(const CallOptions& call);
   /// Has all rows of segments that are large enough in a graph.
   Status build_graphs(const CallOptions& call);
-  /// Checks every byte on disk while the index goes on working. What is damaged, and in memory still,
-  /// is written anew by its maintenance.
+  /// Checks every byte on disk while the index goes on working. What is damaged, and in memory
+  /// still, is written anew by its maintenance.
   [[nodiscard]] Result<std::vector<DamageReport>> verify(const CallOptions& call) const;
 
   [[nodiscard]] IndexStatistics statistics() const;
