@@ -46,9 +46,8 @@ enum class Metric : std::uint8_t {
 };
 
 enum class IndexKind : std::uint8_t {
-  flat = 1,  // every row is compared
-  graph =
-      2,  // segments of many rows, of 32 to 8192 dimensions, have a graph, made in the background
+  flat = 1,   // every row is compared
+  graph = 2,  // of 32 to 8192 dimensions: segments of many rows have a graph, made behind them
 };
 
 /// Ids are positive and below 2^53.
