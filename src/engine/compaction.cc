@@ -107,7 +107,11 @@ Result<bool> IndexImpl::compact_once(Inputs (IndexImpl::*choose)() const, const 
   if (!compaction.installed) {
     {
       std::lock_guard lock(commit_mutex);
-      for (const auto& input : compaction.inputs) input->stop_tracking();
+      for (const auto& input : compaction.inputs) {
+        input->stop_tracking();
+        // Others are not to wait for one that cannot be written anew; verify finds it again.
+        if (!status.ok() && status.error().code != ErrorCode::cancelled) input->set_damaged(false);
+      }
     }
     std::vector<std::string> wrote;
     if (compaction.output && !compaction.output->parts()->empty())

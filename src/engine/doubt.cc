@@ -47,6 +47,9 @@ Counts count_kept(std::span<const JudgedRow> rows, std::size_t k, float doubt) {
   }
   // What is not certain is read, and the right ones of it come first.
   out.bounded = right_and_certain + std::min(out.exact - right_and_certain, k - certain);
+  // Equally near ones are all right, and k of them are enough.
+  out.right = std::min(out.right, k);
+  out.exact = std::min(out.exact, k);
   return out;
 }
 

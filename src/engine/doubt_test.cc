@@ -62,6 +62,15 @@ TEST(Doubt, KeepsMoreTheMoreItDoubts) {
   EXPECT_GE(tried.back().bounded, 0.999F);
 }
 
+// Of many that are equally near any k do.
+TEST(Doubt, IsContentWithAnyOfEquallyNearRows) {
+  const std::vector<std::vector<JudgedRow>> queries{std::vector<JudgedRow>(30, {5, 1, true})};
+  for (const SegmentGraph::Doubt& one : try_doubts(queries, 10)) {
+    EXPECT_EQ(one.exact, 1);
+    EXPECT_EQ(one.bounded, 1);
+  }
+}
+
 TEST(Doubt, KnowsNothingWithoutNearRows) {
   const std::vector<std::vector<JudgedRow>> queries{{{10, 1, false}}, {}};
   EXPECT_TRUE(try_doubts(queries, 2).empty());

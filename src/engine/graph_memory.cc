@@ -163,20 +163,26 @@ void IndexImpl::load_absent_graphs() {
   if (absent) fit_graphs();
 }
 
+std::optional<StoredGraph> IndexImpl::stored_graph_of(const Segment& segment) {
+  std::lock_guard lock(commit_mutex);
+  return segment.stored_graph();
+}
+
 // Longer codes are read from the file, once it has all rows that the graph in memory has.
 void IndexImpl::fit_graph(Segment& segment, const CodeLayout& layout) {
   const std::shared_ptr<const SegmentGraph> has = segment.graph();
+  const std::optional<StoredGraph> stored = stored_graph_of(segment);
   std::shared_ptr<const SegmentGraph> graph;
   if (has && has->codes.layout().holds(layout)) {
     graph = shortened(*has, layout);
-  } else if (segment.stored_graph() && (!has || segment.stored_graph()->size.rows == has->rows())) {
-    const Manifest::Derived record = segment.stored_graph()->record;
-    auto file =
-        GraphFile::open(storage, directory, uuid, segment.number(), code_dimensions(), record);
+  } else if (stored && (!has || stored->size.rows == has->rows())) {
+    auto file = GraphFile::open(storage, directory, uuid, segment.number(), code_dimensions(),
+                                stored->record);
     auto read = file.ok() ? file->read(layout) : std::move(file).error();
     if (!read.ok()) {
       std::lock_guard lock(commit_mutex);
-      lose_graph(record, read.error().message, "it is written again");
+      if (!segment.stored_graph()) return;  // verify came upon it, too
+      lose_graph(stored->record, read.error().message, "it is written again");
       segment.set_stored_graph({});
       graphs_changed = true;
       return;

@@ -300,6 +300,11 @@ void GraphSearch::choose(Walker& walker, const std::vector<Hit>& known) const {
   std::vector<std::pair<float, std::size_t>>& best = walker.rivals;
   best.clear();
   std::size_t rows = known.size();
+  for (const GraphSource& source : sources_) {  // zeros, whose cosine is 0
+    const std::size_t zeros = source.view->graph->zeros.size();
+    if (zeros > 0) best.emplace_back(0.0F, zeros);
+    rows += zeros;
+  }
   for (const Estimate& e : estimates) {
     best.emplace_back(e.score + e.margin,
                       1 + sources_[e.source].view->graph->copies_of(e.node).size());

@@ -62,9 +62,9 @@ Result<IndexImpl::MadeGraph> IndexImpl::grow_graph(const GraphTask& task, const 
   MadeGraph made;
   if (task.from == segment.graph() && task.from->codes.layout() == layout) {
     made.graph = task.from;
-  } else if (task.write && segment.stored_graph()) {
+  } else if (const auto stored = stored_graph_of(segment); task.write && stored) {
     auto file = GraphFile::open(storage, directory, uuid, segment.number(), code_dimensions(),
-                                segment.stored_graph()->record);
+                                stored->record);
     auto graph = file.ok() ? file->read(full) : std::move(file).error();
     if (graph.ok()) made.graph = std::move(graph).value();
   }

@@ -28,7 +28,8 @@
 ///   not finite or beyond 65504; an id, k, recall or length of attributes outside its range;
 /// - deadline_exceeded, cancelled: as CallOptions asks for;
 /// - io_error, resource_exhausted: of the disk; of space on it, or memory. A write that failed has
-///   left nothing behind;
+///   left nothing behind, unless the index takes none any more after it: then opening it anew shows
+///   whether it is there;
 /// - unavailable: a write to an index that takes none any more, since the disk failed in a way
 ///   that only opening it anew can make good (IndexStatistics::read_only);
 /// - corruption: of what it cannot do without. A damaged vector is none: its row is gone.

@@ -186,6 +186,8 @@ struct IndexImpl {
   void fit_graphs();
   void fit_graph(Segment& segment, const CodeLayout& layout);
   /// Notes that a graph's file is damaged; it goes with the next manifest. (commit)
+  /// A copy, for who holds no lock that keeps verify from taking it away.
+  std::optional<StoredGraph> stored_graph_of(const Segment& segment);  // takes commit_mutex
   void lose_graph(const Manifest::Derived& record, const std::string& why,
                   const std::string& what_follows);
   /// Reads graphs that there was no room for, once there is.
@@ -270,7 +272,7 @@ struct IndexImpl {
   std::chrono::steady_clock::time_point graph_rest_until{};
   std::chrono::steady_clock::time_point graph_not_before{};  // after a failure
   std::uint64_t lsn_seen = 0;                                // by maintenance, when it last looked
-  std::vector<DamageReport> lost_graphs{};  // found damaged at opening, until their files go
+  std::vector<DamageReport> lost_graphs{};                   // found damaged, until their files go
   /// No longer needed once the next manifest is out.
   std::vector<std::string> obsolete_files;
   std::atomic<std::uint64_t> max_id{0};

@@ -68,8 +68,6 @@ Status IndexImpl::throttle(const CallOptions& call) {
   // Cancelling does not wake this; it is seen within a moment.
   while (over() && !stopping) {
     TRY(call.check());
-    if (!maintenance_status.ok())
-      return maintenance_status.error().with_context("writes wait for a checkpoint that fails");
     lock.unlock();
     {
       std::lock_guard commit_lock(commit_mutex);
@@ -80,7 +78,9 @@ Status IndexImpl::throttle(const CallOptions& call) {
     if (thread_is_busy) TRY(checkpoint(Seal::when_full, nullptr));
     lock.lock();
     if (thread_is_busy) continue;
-    relaxed.wait_for(lock, std::chrono::milliseconds(50));
+    if (!maintenance_status.ok())
+      return maintenance_status.error().with_context("writes wait for a checkpoint that fails");
+    relaxed.wait_for(lock, std::chrono::milliseconds(50), [&] { return !over() || stopping; });
   }
   return {};
 }

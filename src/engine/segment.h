@@ -154,7 +154,7 @@ class Segment {
   }
   /// Some of what its parts hold is not what was written: it is to be written anew.
   [[nodiscard]] bool damaged() const { return damaged_; }
-  void mark_damaged() { damaged_ = true; }
+  void set_damaged(bool damaged) { damaged_ = damaged; }
   [[nodiscard]] bool sealed() const { return sealed_; }
   void seal() { sealed_ = true; }
   [[nodiscard]] std::uint32_t persisted_rows() const { return persisted_rows_; }

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 
+#include "base/log.h"
 #include "engine/index_impl.h"
 #include "engine/storage/derived_file.h"
 #include "engine/storage/part.h"
@@ -144,28 +145,32 @@ Result<std::vector<DamageReport>> verify_closed(Storage& storage,
 
 Result<std::vector<DamageReport>> IndexImpl::verify(const CallOptions& call) {
   std::vector<DamageReport> found;
-  std::vector<std::pair<std::shared_ptr<Segment>, std::shared_ptr<const Part>>> parts;
+  std::vector<std::pair<std::uint32_t, std::shared_ptr<const Part>>> parts;  // of segments
   std::vector<std::pair<std::uint32_t, Manifest::Derived>> graphs;
   std::vector<LogFile> log_files;
   {
     std::lock_guard lock(commit_mutex);
     for (const auto& segment : segments)
-      for (const auto& part : *segment->parts()) parts.emplace_back(segment, part);
+      for (const auto& part : *segment->parts()) parts.emplace_back(segment->number(), part);
     for (const auto& segment : segments)
       if (segment->stored_graph())
         graphs.emplace_back(segment->number(), segment->stored_graph()->record);
     log_files = logs;
     found = lost_graphs;
   }
-  if (auto manifest = read_manifest(storage, directory); !manifest.ok())
+  bool mends = false, writes_manifest = false;
+  if (auto manifest = read_manifest(storage, directory); !manifest.ok()) {
     TRY(record(manifest.error(), kManifestName, 0, found));
-  bool mends = false;
-  for (const auto& [segment, part] : parts) {
+    writes_manifest = true;
+  }
+  for (const auto& [number, part] : parts) {
     const std::size_t before = found.size();
     TRY(part->verify(found, [&] { return call.check(); }));
     if (found.size() == before) continue;
     std::lock_guard lock(commit_mutex);
-    segment->mark_damaged();
+    Segment* const segment = find_segment(number);
+    if (segment == nullptr) continue;  // compacted away
+    segment->set_damaged(true);
     mends = true;
   }
   for (const auto& [segment, derived] : graphs) {
@@ -184,7 +189,9 @@ Result<std::vector<DamageReport>> IndexImpl::verify(const CallOptions& call) {
     });
     if (owner == segments.end()) continue;
     found.insert(found.end(), in_graph.begin(), in_graph.end());
-    lose_graph(derived, in_graph.front().what, "it is written again");
+    lose_graph(
+        derived, (directory / derived_name(derived.file)).native() + ": " + in_graph.front().what,
+        (*owner)->graph() ? "it is written again" : "it is made again once there is room for it");
     lost_graphs.back().offset = in_graph.front().offset;
     (*owner)->set_stored_graph({});
     graphs_changed = true;
@@ -200,9 +207,22 @@ Result<std::vector<DamageReport>> IndexImpl::verify(const CallOptions& call) {
     const bool still = std::any_of(logs.begin(), logs.end(), [&](const LogFile& file) {
       return file.file == log_files[i].file;
     });
-    if (still) found.insert(found.end(), in_log.begin(), in_log.end());
+    if (!still) continue;
+    found.insert(found.end(), in_log.begin(), in_log.end());
+    writes_manifest = true;
   }
   if (mends) wake_maintenance();
+  // With the rows in parts no opening needs the log. Where it fails the next one tries again.
+  if (writes_manifest) {
+    {
+      std::lock_guard lock(commit_mutex);
+      if (!read_only.empty()) return found;
+      graphs_changed = true;
+    }
+    if (auto written = checkpoint(Seal::when_full, nullptr); !written.ok())
+      similis::log(LogLevel::warning,
+                   directory.native() + " stays damaged: " + written.error().message);
+  }
   return found;
 }
 

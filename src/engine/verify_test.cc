@@ -2,6 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <stdexcept>
+#include <thread>
 
 #include "engine/index.h"
 #include "engine/storage/format.h"
@@ -287,7 +290,8 @@ TEST_F(VerifyTest, FindsMissingAndShortenedFiles) {
       ASSERT_TRUE(storage_.remove(path).ok());
       const auto found = Index::verify(kDirectory, {}, &storage_);
       ASSERT_TRUE(found.ok());
-      // A log that is gone shows in the one before it only when that one does not reach as far.
+      // A log that is gone shows in the one before it only when that one does not reach as far; of
+      // the first one's see above.
       if (name.starts_with("part-")) {
         EXPECT_FALSE(found->empty());
       }
@@ -326,20 +330,85 @@ TEST_F(VerifyTest, AnOpenIndexMendsWhatItHasInMemory) {
     EXPECT_GT(found->front().offset, 0U);
     const Row more{1000, vectors[0], {}};  // who writes keeps it in shape, without a thread
     ASSERT_TRUE((*index)->upsert({&more, 1}, {}).ok());
+    ASSERT_TRUE((*index)->optimize({}).ok());
     ASSERT_TRUE((*index)->checkpoint().ok());
     found = (*index)->verify({});
     ASSERT_TRUE(found.ok());
     EXPECT_TRUE(found->empty()) << found->front().file << ": " << found->front().what;
-    EXPECT_FALSE(storage_.files(kDirectory).contains(file->first));
+    const auto now = storage_.files(kDirectory);
+    EXPECT_FALSE(now.contains(file->first));
+    EXPECT_TRUE(now.lower_bound("derived-")->first.starts_with("derived-"));
     const IndexStatistics s = (*index)->statistics();
     EXPECT_EQ(s.damaged_rows, 0U);
     EXPECT_EQ(s.rows, 301U);
     EXPECT_GE(s.graph_rows, 300U);
   }
+  // A log: its rows are in parts from then on.
+  const Row last{1001, vectors[0], {}};
+  ASSERT_TRUE((*index)->upsert({&last, 1}, {}).ok());
+  const auto log = storage_.files(kDirectory).rbegin()->first;
+  ASSERT_TRUE(log.starts_with("wal-"));
+  storage_.flip(std::filesystem::path(kDirectory) / log, 100);
+  EXPECT_EQ((*index)->verify({})->size(), 1U);
+  EXPECT_TRUE((*index)->verify({})->empty());
+  // And the manifest.
+  storage_.flip(std::filesystem::path(kDirectory) / "MANIFEST", 60);
+  EXPECT_EQ((*index)->verify({})->size(), 1U);
+  EXPECT_TRUE((*index)->verify({})->empty());
+  ASSERT_TRUE((*index)->close().ok());
+  index = Error();
+  index = Index::open(kDirectory, options_);
+  ASSERT_TRUE(index.ok()) << index.error().message;
+  EXPECT_EQ((*index)->statistics().rows, 302U);
+  EXPECT_GE((*index)->statistics().graph_rows, 300U);
   for (std::size_t i = 0; i < vectors.size(); ++i) {
     const std::uint64_t id = i + 1;
     EXPECT_EQ((*index)->fetch({&id, 1}, {}).value().front(), through_half(vectors[i]));
   }
+}
+
+// While graphs are made and segments compacted, and while searches go on.
+TEST_F(VerifyTest, AnOpenIndexMendsBesideItsMaintenance) {
+  options_.segment_rows = 150;
+  options_.background = true;
+  auto index = Index::create(kDirectory, {kDimensions, Metric::l2, IndexKind::graph}, options_);
+  ASSERT_TRUE(index.ok());
+  std::vector<std::vector<float>> vectors;
+  for (std::uint64_t i = 0; i < 400; ++i) vectors.push_back(random_vector(random_, kDimensions));
+  for (std::uint64_t i = 0; i < 400; ++i) {
+    const Row row{i + 1, vectors[i], {}};
+    ASSERT_TRUE((*index)->upsert({&row, 1}, {}).ok());
+  }
+  ASSERT_TRUE((*index)->build_graphs({}).ok());
+  std::atomic<bool> stop{false};
+  std::thread keeper([&] {
+    while (!stop) {
+      EXPECT_TRUE((*index)->build_graphs({}).ok());
+      EXPECT_TRUE((*index)->compact({}).ok());
+    }
+  });
+  std::size_t found = 0;
+  for (int i = 0; i < 20; ++i) {
+    const auto files = storage_.files(kDirectory);
+    const auto file = files.lower_bound(i % 2 == 0 ? "derived-" : "part-");
+    if (file == files.end()) continue;
+    try {
+      storage_.flip(std::filesystem::path(kDirectory) / file->first, 4000);
+    } catch (const std::out_of_range&) {  // it has been replaced meanwhile
+    }
+    const auto damage = (*index)->verify({});
+    EXPECT_TRUE(damage.ok());
+    found += damage.ok() ? damage->size() : 0;
+    EXPECT_EQ((*index)->search(vectors[7], {}).value().hits[0].size(), 10U);
+  }
+  stop = true;
+  keeper.join();
+  EXPECT_GT(found, 0U);
+  ASSERT_TRUE((*index)->compact({}).ok());
+  ASSERT_TRUE((*index)->checkpoint().ok());
+  // What compaction had just written, and nothing had loaded yet, may be lost.
+  const IndexStatistics s = (*index)->statistics();
+  EXPECT_EQ(s.rows + s.damaged_rows, 400U);
 }
 
 TEST_F(VerifyTest, AnOpenIndexFindsItsOwnDamage) {
