@@ -29,7 +29,8 @@ class NeonKernels(unittest.TestCase):
                    GOOGLETEST / "src/gtest-all.cc", GOOGLETEST / "src/gtest_main.cc"]
         program = self.folder / "kernels_test"
         run("aarch64-linux-gnu-g++-12", "-static", *[self.compile(source) for source in sources], "-o", program)
-        said = run("qemu-aarch64-static", program)
+        # The one left out starts itself anew, as a program of this machine.
+        said = run("qemu-aarch64-static", program, "--gtest_filter=-*AreThoseTheEnvironmentAsksFor")
         self.assertIn("CodesAgreeWithScalar/neon", said)
         self.assertIn("[  PASSED  ]", said)
 
