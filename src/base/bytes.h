@@ -60,7 +60,7 @@ class ByteReader {
       ok_ = false;
       return;
     }
-    std::memcpy(data, bytes_.data(), size);
+    if (size > 0) std::memcpy(data, bytes_.data(), size);  // neither may be null
     bytes_.remove_prefix(size);
   }
   [[nodiscard]] bool ok() const { return ok_; }
