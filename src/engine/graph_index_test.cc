@@ -230,6 +230,7 @@ TEST_F(GraphIndexTest, BoundedModeSaysWhatItEstimates) {
   for (std::size_t q = 0; q < kQueries; ++q) {
     const auto query = near(centres_);
     SearchOptions options;
+    options.doubt = 1;  // the same in both: what calibration asks for differs
     const auto exact = index->search(query, options);
     options.scores = ScoreMode::bounded;
     const auto bounded = index->search(query, options);
@@ -245,7 +246,7 @@ TEST_F(GraphIndexTest, BoundedModeSaysWhatItEstimates) {
       for (const Hit& other : exact->hits[0]) right += other.id == hit.id ? 1 : 0;
     }
   }
-  EXPECT_LT(bounded_reads, exact_reads * 9 / 10);
+  EXPECT_LT(bounded_reads, exact_reads * 3 / 4);
   EXPECT_GT(estimated, kQueries);
   EXPECT_GT(right, kQueries * 10 * 95 / 100);
 }
