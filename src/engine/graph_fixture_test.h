@@ -69,6 +69,19 @@ class GraphIndexTest : public testing::Test {
     put(index, model_.rows.size() + 1, vectors);
   }
 
+  /// Leaves an index of so many rows with their graph behind, closed; what it says once opened.
+  IndexStatistics make_with_graph(std::size_t rows) {
+    auto index = make();
+    fill(*index, rows);
+    EXPECT_TRUE(index->build_graphs({}).ok());
+    EXPECT_TRUE(index->close().ok());
+    index.reset();
+    index = reopen();
+    const IndexStatistics out = index->statistics();
+    EXPECT_TRUE(index->close().ok());
+    return out;
+  }
+
   /// The share of the true nearest k that `options` find; every score is right.
   double recall(const Index& index, Metric metric, const SearchOptions& options) {
     std::vector<float> queries;

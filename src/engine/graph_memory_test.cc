@@ -43,19 +43,9 @@ TEST_F(GraphIndexTest, OpensBesideAnIndexThatFillsTheMemory) {
 
 // Where a graph does not fit the memory there is none, and answers are exact.
 TEST_F(GraphIndexTest, GoesWithoutAGraphThatDoesNotFit) {
-  std::uint64_t tables = 0;
   options_.segment_rows = 1000;
-  {
-    auto index = make();
-    fill(*index, 1000);
-    ASSERT_TRUE(index->build_graphs({}).ok());
-    ASSERT_TRUE(index->close().ok());
-    index.reset();
-    index = reopen();
-    const IndexStatistics s = index->statistics();
-    tables = table_bytes(s) - s.graph_bytes_in_memory;
-    ASSERT_TRUE(index->close().ok());
-  }
+  const IndexStatistics made = make_with_graph(1000);
+  const std::uint64_t tables = table_bytes(made) - made.graph_bytes_in_memory;
   options_.memory = make_memory_budget(tables + 10000);
   const auto index = reopen();
   ASSERT_NE(index, nullptr);
@@ -225,18 +215,9 @@ TEST_F(GraphIndexTest, KeepsAsManyBitsOfTheCodesAsFit) {
 TEST_F(GraphIndexTest, TakesRowsBehindDamagedOnes) {
   constexpr std::uint64_t kEnough = std::uint64_t{1} << 40;
   options_.memory = make_memory_budget(kEnough);
-  std::uint64_t needed = 0;
-  {
-    auto index = make();
-    fill(*index, 1000);
-    ASSERT_TRUE(index->build_graphs({}).ok());
-    ASSERT_TRUE(index->close().ok());
-    index.reset();
-    index = reopen();
-    const IndexStatistics s = index->statistics();
-    needed = kEnough - s.graph_bytes_available + s.code_tiers.front().bytes_in_memory;
-    ASSERT_TRUE(index->close().ok());
-  }
+  const IndexStatistics made = make_with_graph(1000);
+  const std::uint64_t needed =
+      kEnough - made.graph_bytes_available + made.code_tiers.front().bytes_in_memory;
   for (const auto& entry : std::filesystem::directory_iterator(folder_.path() / "index")) {
     if (!entry.path().filename().native().starts_with("part-")) continue;
     std::fstream file(entry.path(), std::ios::binary | std::ios::in | std::ios::out);
