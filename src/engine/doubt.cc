@@ -56,7 +56,7 @@ Counts count_kept(std::span<const JudgedRow> rows, std::size_t k, float doubt) {
 }  // namespace
 
 std::vector<SegmentGraph::Doubt> try_doubts(std::span<const std::vector<JudgedRow>> queries,
-                                            std::size_t k) {
+                                            std::size_t k, std::size_t record_bytes) {
   std::vector<SegmentGraph::Doubt> out;
   for (const float doubt : kTriedDoubt) {
     Counts all;
@@ -68,8 +68,8 @@ std::vector<SegmentGraph::Doubt> try_doubts(std::span<const std::vector<JudgedRo
     }
     if (all.right == 0) return out;
     const auto right = static_cast<float>(all.right);
-    out.push_back({static_cast<std::uint32_t>(k), doubt, static_cast<float>(all.exact) / right,
-                   static_cast<float>(all.bounded) / right});
+    out.push_back({static_cast<std::uint32_t>(record_bytes), static_cast<std::uint32_t>(k), doubt,
+                   static_cast<float>(all.exact) / right, static_cast<float>(all.bounded) / right});
     if (std::min(out.back().exact, out.back().bounded) >= kKeptEnough) break;
   }
   return out;

@@ -17,8 +17,8 @@ struct JudgedRow {
 
 /// Of the nearest k that are among the rows of each query the share that searches answer with which
 /// doubt estimates so many times their errors (GraphSearch::choose), for each doubt that is tried,
-/// ascending. Empty when none is among them.
+/// ascending. Empty when none is among them. `record_bytes`: of the codes that say it.
 std::vector<SegmentGraph::Doubt> try_doubts(std::span<const std::vector<JudgedRow>> queries,
-                                            std::size_t k);
+                                            std::size_t k, std::size_t record_bytes);
 
 }  // namespace similis::engine

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 namespace similis::engine {
@@ -21,12 +22,12 @@ constexpr double kWiderMin = 1.5, kWiderMax = 8;
 // (docs/engine.md).
 constexpr double kComparisonsOfList = 86, kComparisonsGrowth = 0.59;
 
-// What a margin is multiplied by where codes lack bits: of signs alone, errors of rows near by lie
-// wider than their own spread; those of the leading coordinates, which rows near by share, less so.
+// Where nothing was tried, as measured on image features. Of signs alone, errors of rows near by
+// lie wider than their own spread; those of the leading coordinates, which rows near by share, less
+// so.
 constexpr float kSignsDoubt = 1.18F, kNoLowBitsDoubt = 0.9F;
 
-/// Of codes in full, where nothing was tried: as measured on image features.
-float untried_doubt(const SearchOptions& options) {
+float untried_doubt_of_full(const SearchOptions& options) {
   const bool bounded = options.scores == ScoreMode::bounded;
   if (options.recall <= 0.95F) return bounded ? 0.5F : 0.7F;
   if (options.recall <= 0.99F) return 1;
@@ -34,30 +35,36 @@ float untried_doubt(const SearchOptions& options) {
   return 3;
 }
 
+float untried_doubt(const SearchOptions& options, const CodeLayout& layout) {
+  const auto words = static_cast<float>(layout.tail_words());
+  const float signs = words == 0 ? 0 : 1 - static_cast<float>(layout.second_words) / words;
+  return untried_doubt_of_full(options) * (1 + (kSignsDoubt - 1) * signs) *
+         (layout.low_bits ? 1 : kNoLowBitsDoubt);
+}
+
 // What is searched for lies farther from its neighbours than what was tried, and these nearer to
 // one another for that: as measured on image features (docs/engine.md).
-constexpr float kDoubtTimes = 2.2F, kLostByCodes = 0.25F;
+constexpr float kDoubtTimes = 1.4F, kDoubtMore = 0.3F, kLostByCodes = 0.25F;
 
-/// Of codes in full, as tried for the nearest `k`; the most that was tried where none kept enough.
-float tried_doubt(const SegmentGraph& graph, std::uint32_t k, const SearchOptions& options) {
+/// As tried for the nearest `k`; the most that was tried where none kept enough.
+float tried_doubt(std::span<const SegmentGraph::Doubt> doubts, std::uint32_t k,
+                  const SearchOptions& options) {
   const float wanted = 1 - kLostByCodes * (1 - options.recall);
   float out = 0;
-  for (const SegmentGraph::Doubt& tried : graph.doubts) {
+  for (const SegmentGraph::Doubt& tried : doubts) {
     if (tried.k != k) continue;
     out = tried.doubt;
     const float kept = options.scores == ScoreMode::bounded ? tried.bounded : tried.exact;
     if (kept >= wanted) break;
   }
-  return kDoubtTimes * out;
+  return kDoubtTimes * out + kDoubtMore;
 }
 
-/// Of codes in full.
-float full_doubt(const SegmentGraph& graph, const SearchOptions& options) {
-  if (graph.doubts.empty()) return untried_doubt(options);
-  const std::uint32_t few = graph.doubts.front().k, many = graph.doubts.back().k;
-  if (options.k <= few) return tried_doubt(graph, few, options);
-  if (options.k >= many) return tried_doubt(graph, many, options);
-  return std::max(tried_doubt(graph, few, options), tried_doubt(graph, many, options));
+/// What was tried with codes such as the graph's.
+std::span<const SegmentGraph::Doubt> doubts_of_codes(const SegmentGraph& graph) {
+  const auto range = std::ranges::equal_range(graph.doubts, graph.codes.layout().record_bytes(),
+                                              std::greater(), &SegmentGraph::Doubt::record_bytes);
+  return {range.begin(), range.end()};
 }
 
 }  // namespace
@@ -113,11 +120,12 @@ WalkPlan plan_walk(const SearchOptions& options, const SegmentGraph& graph, doub
 
 float doubt_of(const SearchOptions& options, const SegmentGraph& graph) {
   if (options.doubt != 0) return options.doubt;
-  const CodeLayout& layout = graph.codes.layout();
-  const auto words = static_cast<float>(layout.tail_words());
-  const float signs = words == 0 ? 0 : 1 - static_cast<float>(layout.second_words) / words;
-  return full_doubt(graph, options) * (1 + (kSignsDoubt - 1) * signs) *
-         (layout.low_bits ? 1 : kNoLowBitsDoubt);
+  const auto doubts = doubts_of_codes(graph);
+  if (doubts.empty()) return untried_doubt(options, graph.codes.layout());
+  const std::uint32_t few = doubts.front().k, many = doubts.back().k;
+  if (options.k <= few) return tried_doubt(doubts, few, options);
+  if (options.k >= many) return tried_doubt(doubts, many, options);
+  return std::max(tried_doubt(doubts, few, options), tried_doubt(doubts, many, options));
 }
 
 }  // namespace similis::engine

@@ -66,7 +66,8 @@ TEST(WalkPlan, GivesUpInTime) {
 }
 
 TEST(WalkPlan, AsksForTheReachThatHeld) {
-  const SegmentGraph graph = graph_of(100000);
+  SegmentGraph graph = graph_of(100000);
+  graph.efforts.insert(graph.efforts.begin() + 2, {10, 0.1F, 0.998F, 800});
   SearchOptions options;
   options.recall = 0.9F;
   const float low = plan_walk(options, graph, 100000).reach;
@@ -85,6 +86,23 @@ TEST(WalkPlan, AsksForTheReachThatHeld) {
   EXPECT_EQ(listed.limits().list_size, 50U);
 }
 
+TEST(WalkPlan, AsksBetweenReachesThatWereTried) {
+  SegmentGraph graph = graph_of(100000);
+  graph.efforts.insert(graph.efforts.begin() + 2, {10, 0.1F, 0.998F, 800});
+  const auto effort = [&](float recall) { return graph.effort(10, recall); };
+  const float more = effort(0.99F).reach - 0.05F;
+  EXPECT_GT(more, 0);
+  EXPECT_NEAR(effort(0.5F).reach, 0.02F + more, 1e-6);  // the first holds more
+  EXPECT_NEAR(effort(0.93F).reach, 0.03F + more, 1e-4);
+  EXPECT_NEAR(effort(0.994F).reach, 0.075F + more, 1e-4);
+  EXPECT_NEAR(effort(0.998F).reach, 0.1F + more, 1e-6);
+  EXPECT_NEAR(effort(0.999F).reach, 0.2F + more, 1e-6);  // none holds it
+  const float times = effort(0.99F).comparisons / 500;
+  EXPECT_GT(times, 1);
+  EXPECT_NEAR(effort(0.93F).comparisons, times * (300 + 200.0F / 3), 1);
+  EXPECT_NEAR(effort(0.999F).comparisons, times * 1600, 1);
+}
+
 TEST(WalkPlan, ShorterCodesAreDoubtedMoreButForLowBits) {
   const SearchOptions options;
   const SegmentGraph full = graph_of(100, {256, 1024, 16, 8, true}),
@@ -99,11 +117,11 @@ TEST(WalkPlan, ShorterCodesAreDoubtedMoreButForLowBits) {
 
 TEST(WalkPlan, DoubtsAsFarAsWhatWasTriedAsksFor) {
   SegmentGraph graph = graph_of(100000);
-  graph.doubts = {{10, 0.5F, 0.99F, 0.97F},
-                  {10, 0.9F, 0.998F, 0.99F},
-                  {10, 1.5F, 0.9999F, 0.999F},
-                  {100, 0.8F, 0.98F, 0.9F},
-                  {100, 2.5F, 1, 1}};
+  const auto bytes = static_cast<std::uint32_t>(graph.codes.layout().record_bytes());
+  graph.doubts = {{bytes + 8, 10, 0.1F, 1, 1},          {bytes, 10, 0.5F, 0.99F, 0.97F},
+                  {bytes, 10, 0.9F, 0.998F, 0.99F},     {bytes, 10, 1.5F, 0.9999F, 0.999F},
+                  {bytes, 100, 0.8F, 0.98F, 0.9F},      {bytes, 100, 2.5F, 1, 1},
+                  {bytes - 8, 10, 5, 0.9999F, 0.9999F}, {bytes - 8, 100, 6, 1, 1}};
   SearchOptions options;
   const auto doubt = [&](std::size_t k, float recall, ScoreMode scores) {
     options.k = k;
@@ -112,14 +130,15 @@ TEST(WalkPlan, DoubtsAsFarAsWhatWasTriedAsksFor) {
     return doubt_of(options, graph);
   };
   // What is searched for is harder than what was tried.
-  const float times = doubt(10, 0.95F, ScoreMode::exact) / 0.5F;
-  EXPECT_GT(times, 1);
-  EXPECT_FLOAT_EQ(doubt(10, 0.99F, ScoreMode::exact), times * 0.9F);
-  EXPECT_FLOAT_EQ(doubt(5, 0.99F, ScoreMode::bounded), times * 1.5F);
-  EXPECT_FLOAT_EQ(doubt(10, 0.9999F, ScoreMode::bounded), times * 1.5F);  // nothing kept so much
-  EXPECT_FLOAT_EQ(doubt(1000, 0.9F, ScoreMode::exact), times * 0.8F);
-  EXPECT_FLOAT_EQ(doubt(50, 0.9F, ScoreMode::exact), times * 0.8F);  // between them the larger
-  EXPECT_FLOAT_EQ(doubt(50, 0.99F, ScoreMode::bounded), times * 2.5F);
+  const float more = doubt(10, 0.95F, ScoreMode::exact) - 1.4F * 0.5F;
+  const auto tried = [&](float of) { return 1.4F * of + more; };
+  EXPECT_GT(more, 0);
+  EXPECT_FLOAT_EQ(doubt(10, 0.99F, ScoreMode::exact), tried(0.9F));
+  EXPECT_FLOAT_EQ(doubt(5, 0.99F, ScoreMode::bounded), tried(1.5F));
+  EXPECT_FLOAT_EQ(doubt(10, 0.9999F, ScoreMode::bounded), tried(1.5F));  // nothing kept so much
+  EXPECT_FLOAT_EQ(doubt(1000, 0.9F, ScoreMode::exact), tried(0.8F));
+  EXPECT_FLOAT_EQ(doubt(50, 0.9F, ScoreMode::exact), tried(0.8F));  // between them the larger
+  EXPECT_FLOAT_EQ(doubt(50, 0.99F, ScoreMode::bounded), tried(2.5F));
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ constexpr double kSlack = 1.3;
 constexpr std::size_t kLocks = 1024;
 constexpr std::size_t kProgressRows = 256;
 // Rows that a trial does without.
-constexpr std::size_t kHeldMax = 512;
+constexpr std::size_t kHeldMax = 1024;
 
 std::uint32_t slots_of(const GraphOptions& options) {
   return static_cast<std::uint32_t>(options.degree * kSlack);

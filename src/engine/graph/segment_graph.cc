@@ -14,12 +14,12 @@ namespace {
 constexpr std::size_t kSectionBytes = 16 << 20;
 
 // Which codes these are: others are made again.
-constexpr std::uint32_t kCode = 23;
+constexpr std::uint32_t kCode = 24;
 // Where nothing could be tried: more than image features take.
 constexpr SegmentGraph::Effort kUntried{10, 0.2F, 0, 1500};
-// What is searched for may be harder to find than what was tried: as measured on image features
-// (docs/engine.md).
-constexpr float kReachTimes = 1.5F, kReachMore = 0.03F, kComparisonsTimes = 1.6F;
+// What is searched for may be harder to find than what was tried: as measured on image features and
+// generated vectors (docs/engine.md).
+constexpr float kReachMore = 0.015F, kComparisonsTimes = 1.6F;
 constexpr std::uint32_t kEntrySample = 1024;
 constexpr std::size_t kEntries = 16;
 enum Section : std::size_t { kHead, kFrame, kCopies, kZeros, kEfforts, kDoubts, kFirstOfRows };
@@ -38,6 +38,27 @@ template <typename T>
 Result<std::vector<T>> read_values(const DerivedFile& file, std::size_t section) {
   std::vector<T> out(file.section_bytes(section) / sizeof(T));
   TRY(file.read(section, std::as_writable_bytes(std::span(out))));
+  return out;
+}
+
+/// Of what was tried for the nearest `k`, the least effort to find `recall`: between the last that
+/// did not and the first that did. Where none did, twice the most.
+SegmentGraph::Effort least_effort(std::span<const SegmentGraph::Effort> efforts, std::uint32_t k,
+                                  float recall) {
+  const SegmentGraph::Effort* before = nullptr;
+  for (const SegmentGraph::Effort& effort : efforts) {
+    if (effort.k != k) continue;
+    if (effort.recall >= recall) {
+      if (before == nullptr) return effort;
+      const float share = (recall - before->recall) / (effort.recall - before->recall);
+      return {k, std::lerp(before->reach, effort.reach, share), recall,
+              std::lerp(before->comparisons, effort.comparisons, share)};
+    }
+    before = &effort;
+  }
+  SegmentGraph::Effort out = before == nullptr ? kUntried : *before;
+  out.reach *= 2;
+  out.comparisons *= 2;
   return out;
 }
 
@@ -81,26 +102,14 @@ std::span<const SegmentGraph::Copy> SegmentGraph::copies_of(std::uint32_t row) c
 }
 
 SegmentGraph::Effort SegmentGraph::effort(std::size_t k, float recall) const {
-  // Of those that were tried for the nearest `of_k`.
-  const auto least = [&](std::uint32_t of_k) {
-    Effort out = kUntried;
-    for (const Effort& effort : efforts) {
-      if (effort.k != of_k) continue;
-      out = effort;
-      if (effort.recall >= recall) return out;
-    }
-    out.reach *= 2;
-    out.comparisons *= 2;
-    return out;
-  };
-  // Measured for a small and a large k: between them by proportion of their logarithms.
+  // Tried for a small and a large k: between them by proportion of their logarithms.
   const std::uint32_t small = efforts.empty() ? kUntried.k : efforts.front().k;
   const std::uint32_t large = efforts.empty() ? kUntried.k : efforts.back().k;
-  Effort out = least(k <= small ? small : large);
+  Effort out = least_effort(efforts, k <= small ? small : large, recall);
   if (k > small && k < large) {
     const auto share = static_cast<float>(std::log(static_cast<double>(k) / small) /
                                           std::log(static_cast<double>(large) / small));
-    const Effort low = least(small);
+    const Effort low = least_effort(efforts, small, recall);
     const auto between = [&](float a, float b) { return a * std::pow(b / a, share); };
     out.reach = between(low.reach, out.reach);
     out.comparisons = between(low.comparisons, out.comparisons);
@@ -109,7 +118,7 @@ SegmentGraph::Effort SegmentGraph::effort(std::size_t k, float recall) const {
     out.comparisons *= static_cast<float>(k) / static_cast<float>(large);
   }
   out.k = static_cast<std::uint32_t>(k);
-  out.reach = kReachTimes * out.reach + kReachMore;
+  out.reach += kReachMore;
   out.comparisons *= kComparisonsTimes;
   return out;
 }

@@ -32,10 +32,13 @@ struct SegmentGraph {
     float recall = 0;       // 0..1
     float comparisons = 0;  // of a walk, on average
   };
+  /// No wider reach is tried than the first that holds such a recall.
+  static constexpr float kRecallTried = 0.9995F;
 
   /// What searches that doubt estimates so many times their errors keep of the nearest ones that
-  /// walks come upon: by codes of all their bits.
+  /// walks come upon.
   struct Doubt {
+    std::uint32_t record_bytes = 0;  // of the codes (CodeLayout)
     std::uint32_t k = 0;
     float doubt = 0;
     float exact = 0;    // 0..1, every score read
@@ -49,7 +52,7 @@ struct SegmentGraph {
   std::vector<Copy> copies;               // ascending
   std::vector<std::uint32_t> zeros = {};  // rows without direction: cosine cannot place them
   std::vector<Effort> efforts = {};       // by k, then by reach
-  std::vector<Doubt> doubts = {};         // by k, then by doubt
+  std::vector<Doubt> doubts = {};         // by codes, the longest first, by k, then by doubt
 
   /// How many rows there were when frame, efforts and doubts were last learnt.
   std::uint32_t learnt_rows = 0;
@@ -68,8 +71,8 @@ struct SegmentGraph {
   std::vector<std::uint32_t> entries = {};
   /// The rows of equal bytes to a row of the graph, ascending.
   [[nodiscard]] std::span<const Copy> copies_of(std::uint32_t row) const;
-  /// The least effort that finds `recall` of the nearest k; where none was measured to, twice the
-  /// most that was tried.
+  /// What finds `recall` of the nearest k with some to spare; where nothing that was tried did, by
+  /// twice the most.
   [[nodiscard]] Effort effort(std::size_t k, float recall) const;
   [[nodiscard]] std::uint64_t bytes_in_memory() const {
     return codes.bytes().size() + bytes_beside_codes();
