@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <mutex>
 #include <numeric>
 #include <unordered_set>
 #include <vector>
@@ -181,7 +182,7 @@ class Calibration {
       wanted += right[q].count;
       found += right[q].count - missed[q];
     }
-    return wanted == 0 ? 0 : static_cast<float>(found) / static_cast<float>(wanted);
+    return wanted == 0 ? 1 : static_cast<float>(found) / static_cast<float>(wanted);
   }
 
   // Whether a walk comes upon a row decides here; that it is in doubt, and read, is what comes
@@ -227,28 +228,37 @@ class Calibration {
       const CodeLayout layout = layout_of(static_cast<CodeTier>(t), full.lead + full.tail);
       if (layouts.empty() || layout != layouts.back()) layouts.push_back(layout);
     }
-    std::vector<std::vector<std::vector<JudgedRow>>> judged(
-        layouts.size(), std::vector<std::vector<JudgedRow>>(codes_.size()));
+    std::vector<DoubtTrial> trials(layouts.size(), DoubtTrial(k));
+    std::mutex mutex;  // of trials
     std::atomic<std::size_t> next{0};
     index_.budget->pool().run(rows_.threads(), [&] {
       Walk<Edges> walk;
+      std::vector<QueryCode> codes;
+      for (const CodeLayout& layout : layouts) codes.emplace_back(layout);
       std::vector<std::byte> record(full.record_bytes());
+      std::vector<std::vector<JudgedRow>> judged(layouts.size());
+      std::vector<DoubtTrial> here(layouts.size(), DoubtTrial(k));
       for (std::size_t q = next++; q < codes_.size(); q = next++) {
         walk.run(graph_.graph, graph_.codes, codes_[q], graph_.entries, limits);
         for (std::size_t l = 0; l < layouts.size(); ++l) {
-          QueryCode code(layouts[l]);
-          code.set(turned_[q]);
-          for (const Candidate& candidate : walk.found()) {
+          codes[l].set(turned_[q]);
+          judged[l].clear();
+        }
+        for (const Candidate& candidate : walk.found()) {
+          const bool is_right = count_right(candidate.row, right[q]) > 0;
+          for (std::size_t l = 0; l < layouts.size(); ++l) {
             shorten_record(full, graph_.codes.record(candidate.row), layouts[l], record.data());
-            const auto estimate = code.refine(record.data());
-            judged[l][q].push_back(
-                {estimate.nearness, estimate.error, count_right(candidate.row, right[q]) > 0});
+            const auto estimate = codes[l].refine(record.data());
+            judged[l].push_back({estimate.nearness, estimate.error, is_right});
           }
         }
+        for (std::size_t l = 0; l < layouts.size(); ++l) here[l].add(judged[l]);
       }
+      const std::lock_guard lock(mutex);
+      for (std::size_t l = 0; l < layouts.size(); ++l) trials[l].add(here[l]);
     });
     for (std::size_t l = 0; l < layouts.size(); ++l) {
-      const auto tried = try_doubts(judged[l], k, layouts[l].record_bytes());
+      const auto tried = trials[l].result(layouts[l].record_bytes());
       graph_.doubts.insert(graph_.doubts.end(), tried.begin(), tried.end());
     }
   }

@@ -15,10 +15,30 @@ struct JudgedRow {
   bool right = false;  // one of the k nearest it is
 };
 
-/// Of the nearest k that are among the rows of each query the share that searches answer with which
-/// doubt estimates so many times their errors (GraphSearch::choose), for each doubt that is tried,
-/// ascending. Empty when none is among them. `record_bytes`: of the codes that say it.
-std::vector<SegmentGraph::Doubt> try_doubts(std::span<const std::vector<JudgedRow>> queries,
-                                            std::size_t k, std::size_t record_bytes);
+/// Of the nearest k that are among the rows of each query counts those that searches answer with
+/// which doubt estimates so many times their errors (GraphSearch::choose), for each doubt that is
+/// tried.
+class DoubtTrial {
+ public:
+  /// `k`: at least 1.
+  explicit DoubtTrial(std::size_t k);
+  /// Counts those of a query.
+  void add(std::span<const JudgedRow> rows);
+  /// What another one of the same k counted, too.
+  void add(const DoubtTrial& other);
+  /// The shares by doubt, ascending, up to one that keeps all. Empty when no row was right.
+  /// `record_bytes`: of the codes that were judged.
+  [[nodiscard]] std::vector<SegmentGraph::Doubt> result(std::size_t record_bytes) const;
+
+ private:
+  struct Counts {
+    std::size_t exact = 0, bounded = 0;  // answered
+  };
+  static Counts count_answered(std::span<const JudgedRow> rows, std::size_t k, float doubt);
+
+  std::size_t k_;
+  std::size_t right_ = 0;       // there are
+  std::vector<Counts> counts_;  // by doubt
+};
 
 }  // namespace similis::engine
