@@ -26,6 +26,8 @@ namespace {
 constexpr std::size_t kTriedK[] = {10, 100};
 constexpr float kTriedReach[] = {0.03F, 0.04F, 0.05F, 0.06F, 0.07F, 0.085F, 0.1F,
                                  0.13F, 0.16F, 0.2F,  0.25F, 0.3F,  0.4F,   0.5F};
+// No wider one is tried than the first that holds so much.
+constexpr float kRecallEnough = 0.9995F;
 constexpr float kTie = 1e-6F;
 constexpr float kMoved = 0.4F;
 
@@ -50,6 +52,7 @@ class Calibration {
     for (std::size_t t = 0; t < tried; ++t) {
       const auto right = nearest_of(kTriedK[t], truth);
       TRY(try_reaches(kTriedK[t], right));
+      TRY(rows_.check());
       judge(kTriedK[t], right);
     }
     std::ranges::stable_sort(graph_.doubts, std::greater(), &SegmentGraph::Doubt::record_bytes);
@@ -86,7 +89,7 @@ class Calibration {
 
   /// Moves each query towards the nearest other one. A stored row has the likes of it near by and
   /// is found too easily, a point half-way between two rows is harder to find the nearest of than a
-  /// new picture (docs/engine.md has the figures).
+  /// new picture (docs/decisions/codes-and-graph.md has the figures).
   void move_on() {
     const std::size_t dimensions = index_.geometry.dimensions;
     const auto& kernels = simd::kernels();
@@ -211,8 +214,7 @@ class Calibration {
                                                              static_cast<double>(queries_.size())));
       effort.recall = recall_of(missed, right);
       graph_.efforts.push_back(effort);
-      if (effort.recall >= SegmentGraph::kRecallTried ||
-          effort.comparisons >= static_cast<float>(rows_.rows()))
+      if (effort.recall >= kRecallEnough || effort.comparisons >= static_cast<float>(rows_.rows()))
         break;
     }
     return {};
@@ -226,7 +228,8 @@ class Calibration {
     std::vector<CodeLayout> layouts;
     for (std::size_t t = 0; t < kCodeTiers; ++t) {
       const CodeLayout layout = layout_of(static_cast<CodeTier>(t), full.lead + full.tail);
-      if (layouts.empty() || layout != layouts.back()) layouts.push_back(layout);
+      if (layouts.empty() || layout.record_bytes() != layouts.back().record_bytes())
+        layouts.push_back(layout);
     }
     std::vector<DoubtTrial> trials(layouts.size(), DoubtTrial(k));
     std::mutex mutex;  // of trials

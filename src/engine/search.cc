@@ -17,6 +17,7 @@ namespace {
 constexpr float kHalfMax = 65504;
 // A comparison in a walk, which jumps about in memory, takes as long as so many in a scan.
 constexpr double kScanShare = 0.5;
+
 Status check_values(std::span<const float> vector, std::uint32_t dimensions,
                     const std::string& position) {
   if (vector.size() != dimensions) {

@@ -43,7 +43,8 @@ float untried_doubt(const SearchOptions& options, const CodeLayout& layout) {
 }
 
 // What is searched for lies farther from its neighbours than what was tried, and these nearer to
-// one another for that: as measured on image features (docs/engine.md).
+// one another for that: as measured on image features
+// (docs/decisions/codes-and-graph.md).
 constexpr float kDoubtTimes = 1.4F, kDoubtMore = 0.3F, kLostByCodes = 0.25F;
 
 /// As tried for the nearest `k`; the most that was tried where none kept enough.

@@ -35,8 +35,8 @@ double live_nodes(const SegmentGraph& graph, std::uint32_t dead);
 /// `returnable`: rows of the graph that may be returned, about.
 WalkPlan plan_walk(const SearchOptions& options, const SegmentGraph& graph, double returnable);
 
-/// How many times its error an estimate by this graph's codes is doubted: a multiple of the least
-/// that kept all but what codes may lose under the recall asked for, a quarter of what is lost.
+/// How many times its error an estimate by this graph's codes is doubted: somewhat more than
+/// the least that kept all but what codes may lose under the recall asked for, a quarter of it.
 float doubt_of(const SearchOptions& options, const SegmentGraph& graph);
 
 }  // namespace similis::engine

@@ -38,7 +38,8 @@ using GoOn = std::function<bool(std::size_t done)>;
 /// one leads sooner; then connects what the entry does not reach. Other rows stay without edges.
 /// Distances are those of the records: nothing else is read.
 ///
-/// `trial`, if any, is called once, with the graph that all but a few hundred random rows make.
+/// `trial`, if any, is called once, with the graph that all but a thousand random rows make, or a
+/// quarter of fewer.
 Result<BuiltGraph> build_graph(const CodeTable& codes, std::span<const std::uint32_t> members,
                                const GraphOptions& options, ThreadPool& pool, unsigned threads,
                                const GraphTrial& trial, const GoOn& go_on);

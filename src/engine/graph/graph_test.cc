@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <random>
 #include <set>
+#include <utility>
 
 #include "engine/codes/code.h"
 #include "engine/graph/build.h"
@@ -227,14 +229,16 @@ TEST(Graph, ReachesEveryRow) {
 }
 
 // A file may hold anything that its checksums bear out: more edges a row than graphs have would run
-// over when it is extended, lists that do not rise would be counted twice.
+// over when it is extended, lists that do not rise would be counted twice, and a reach that is no
+// number would find nothing.
 TEST(SegmentGraph, FilesThatPromiseTooMuchAreRefused) {
   const Points points(300, 96, 5);
   ThreadPool pool(2);
   auto built = build_graph(points.codes, points.all, {}, pool, 2, {}, {});
   ASSERT_TRUE(built.ok());
-  enum class Spoilt { nothing, edges, zeros, copies };
-  for (const Spoilt spoilt : {Spoilt::nothing, Spoilt::edges, Spoilt::zeros, Spoilt::copies}) {
+  enum class Spoilt { nothing, edges, zeros, copies, recall, order, doubt };
+  for (const Spoilt spoilt : {Spoilt::nothing, Spoilt::edges, Spoilt::zeros, Spoilt::copies,
+                              Spoilt::recall, Spoilt::order, Spoilt::doubt}) {
     CodeTable codes(points.layout, 300);
     std::copy_n(points.codes.bytes().begin(), codes.bytes().size(), codes.bytes().begin());
     Graph wide(300, 100);
@@ -249,6 +253,11 @@ TEST(SegmentGraph, FilesThatPromiseTooMuchAreRefused) {
     graph.learnt_rows = 300;
     if (spoilt == Spoilt::zeros) graph.zeros = {7, 7};
     if (spoilt == Spoilt::copies) graph.copies = {{3, 4}, {3, 4}};
+    graph.efforts = {{10, 0.1F, 0.9F, 100}, {10, 0.2F, 0.95F, 200}};
+    if (spoilt == Spoilt::recall) graph.efforts[0].recall = std::nanf("");
+    graph.doubts = {{100, 10, 0.5F, 0.9F, 0.8F}, {80, 10, 0.5F, 0.9F, 0.8F}};
+    if (spoilt == Spoilt::order) std::swap(graph.doubts[0], graph.doubts[1]);
+    if (spoilt == Spoilt::doubt) graph.doubts[1].doubt = std::numeric_limits<float>::infinity();
     SimulatedStorage storage(1);
     ASSERT_TRUE(storage.make_directory("index").ok());
     const Uuid uuid{};

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <tuple>
+#include <utility>
 
 #include "engine/graph/build.h"
 
@@ -18,8 +20,8 @@ constexpr std::uint32_t kCode = 24;
 // Where nothing could be tried: more than image features take.
 constexpr SegmentGraph::Effort kUntried{10, 0.2F, 0, 1500};
 // What is searched for may be harder to find than what was tried: as measured on image features and
-// generated vectors (docs/engine.md).
-constexpr float kReachMore = 0.015F, kComparisonsTimes = 1.6F;
+// generated vectors (docs/decisions/codes-and-graph.md).
+constexpr float kReachMore = 0.015F, kComparisonsTimes = 1.3F;
 constexpr std::uint32_t kEntrySample = 1024;
 constexpr std::size_t kEntries = 16;
 enum Section : std::size_t { kHead, kFrame, kCopies, kZeros, kEfforts, kDoubts, kFirstOfRows };
@@ -41,25 +43,60 @@ Result<std::vector<T>> read_values(const DerivedFile& file, std::size_t section)
   return out;
 }
 
-/// Of what was tried for the nearest `k`, the least effort to find `recall`: between the last that
-/// did not and the first that did. Where none did, twice the most.
-SegmentGraph::Effort least_effort(std::span<const SegmentGraph::Effort> efforts, std::uint32_t k,
-                                  float recall) {
-  const SegmentGraph::Effort* before = nullptr;
-  for (const SegmentGraph::Effort& effort : efforts) {
-    if (effort.k != k) continue;
-    if (effort.recall >= recall) {
-      if (before == nullptr) return effort;
-      const float share = (recall - before->recall) / (effort.recall - before->recall);
-      return {k, std::lerp(before->reach, effort.reach, share), recall,
-              std::lerp(before->comparisons, effort.comparisons, share)};
-    }
-    before = &effort;
+// What a search looks up must be in its order, and numbers.
+bool are_sound(const std::vector<SegmentGraph::Effort>& efforts) {
+  const auto is_sound = [](const SegmentGraph::Effort& effort) {
+    return effort.k > 0 && effort.reach > 0 && std::isfinite(effort.reach) && effort.recall >= 0 &&
+           effort.recall <= 1 && effort.comparisons > 0 && std::isfinite(effort.comparisons);
+  };
+  return std::ranges::all_of(efforts, is_sound) &&
+         std::ranges::is_sorted(efforts, {}, [](const SegmentGraph::Effort& effort) {
+           return std::pair(effort.k, effort.reach);
+         });
+}
+
+bool are_sound(const std::vector<SegmentGraph::Doubt>& doubts) {
+  const auto is_share = [](float value) { return value >= 0 && value <= 1; };
+  const auto is_sound = [&](const SegmentGraph::Doubt& doubt) {
+    return doubt.k > 0 && doubt.doubt > 0 && std::isfinite(doubt.doubt) && is_share(doubt.exact) &&
+           is_share(doubt.bounded);
+  };
+  return std::ranges::all_of(doubts, is_sound) &&
+         std::ranges::is_sorted(doubts, {}, [](const SegmentGraph::Doubt& doubt) {
+           return std::tuple(~doubt.record_bytes, doubt.k, doubt.doubt);
+         });
+}
+
+/// Of what was tried for the nearest `k`, by reach: the reach to find `recall`, between the last
+/// that did not and the first that did. Where none did, twice the widest.
+float least_reach(std::span<const SegmentGraph::Effort> tried, float recall) {
+  for (std::size_t i = 0; i < tried.size(); ++i) {
+    if (tried[i].recall < recall) continue;
+    if (i == 0) return tried[i].reach;
+    const float share = (recall - tried[i - 1].recall) / (tried[i].recall - tried[i - 1].recall);
+    return std::lerp(tried[i - 1].reach, tried[i].reach, share);
   }
-  SegmentGraph::Effort out = before == nullptr ? kUntried : *before;
-  out.reach *= 2;
-  out.comparisons *= 2;
-  return out;
+  return 2 * tried.back().reach;
+}
+
+/// What walks of such a reach compare; beyond the widest that was tried, in proportion to it.
+float comparisons_at(std::span<const SegmentGraph::Effort> tried, float reach) {
+  for (std::size_t i = 0; i < tried.size(); ++i) {
+    if (tried[i].reach < reach) continue;
+    if (i == 0) return tried[i].comparisons;
+    const float share = (reach - tried[i - 1].reach) / (tried[i].reach - tried[i - 1].reach);
+    return std::lerp(tried[i - 1].comparisons, tried[i].comparisons, share);
+  }
+  return tried.back().comparisons * reach / tried.back().reach;
+}
+
+/// Of what was tried for the nearest `k`.
+SegmentGraph::Effort effort_for(std::span<const SegmentGraph::Effort> efforts, std::uint32_t k,
+                                float recall) {
+  const auto of_k = std::ranges::equal_range(efforts, k, {}, &SegmentGraph::Effort::k);
+  const std::span<const SegmentGraph::Effort> tried(of_k.begin(), of_k.end());
+  const float reach = least_reach(tried, recall) + kReachMore;
+  return {k, reach, recall, kComparisonsTimes * comparisons_at(tried, reach)};
 }
 
 }  // namespace
@@ -102,24 +139,21 @@ std::span<const SegmentGraph::Copy> SegmentGraph::copies_of(std::uint32_t row) c
 }
 
 SegmentGraph::Effort SegmentGraph::effort(std::size_t k, float recall) const {
-  // Tried for a small and a large k: between them by proportion of their logarithms.
-  const std::uint32_t small = efforts.empty() ? kUntried.k : efforts.front().k;
-  const std::uint32_t large = efforts.empty() ? kUntried.k : efforts.back().k;
-  Effort out = least_effort(efforts, k <= small ? small : large, recall);
+  const std::span<const Effort> tried = efforts.empty() ? std::span(&kUntried, 1) : efforts;
+  // For a small and a large k: between them by proportion of their logarithms.
+  const std::uint32_t small = tried.front().k, large = tried.back().k;
+  Effort out = effort_for(tried, k <= small ? small : large, recall);
   if (k > small && k < large) {
     const auto share = static_cast<float>(std::log(static_cast<double>(k) / small) /
                                           std::log(static_cast<double>(large) / small));
-    const Effort low = least_effort(efforts, small, recall);
+    const Effort low = effort_for(tried, small, recall);
     const auto between = [&](float a, float b) { return a * std::pow(b / a, share); };
     out.reach = between(low.reach, out.reach);
     out.comparisons = between(low.comparisons, out.comparisons);
-    out.recall = std::min(low.recall, out.recall);
   } else if (k > large) {
     out.comparisons *= static_cast<float>(k) / static_cast<float>(large);
   }
   out.k = static_cast<std::uint32_t>(k);
-  out.reach += kReachMore;
-  out.comparisons *= kComparisonsTimes;
   return out;
 }
 
@@ -288,13 +322,11 @@ Result<std::shared_ptr<const SegmentGraph>> GraphFile::read(const CodeLayout& la
                });
   for (std::uint32_t row = 0; row < head_.rows; ++row)
     out->graph.for_neighbours(row, [&](std::uint32_t to) { sound = sound && !outside(to); });
-  const bool tried = std::all_of(out->efforts.begin(), out->efforts.end(), [](const auto& effort) {
-    return effort.k > 0 && effort.reach > 0 && effort.comparisons > 0;
-  });
+  if (!are_sound(out->efforts) || !are_sound(out->doubts)) return bad();
   const auto rises = [](const auto& values) {
     return std::adjacent_find(values.begin(), values.end(), std::greater_equal<>()) == values.end();
   };
-  if (!sound || !tried || !rises(out->copies) || !rises(out->zeros)) return bad();
+  if (!sound || !rises(out->copies) || !rises(out->zeros)) return bad();
   out->mark_copies();
   out->find_entries();
   return std::shared_ptr<const SegmentGraph>(std::move(out));

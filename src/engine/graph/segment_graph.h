@@ -32,8 +32,6 @@ struct SegmentGraph {
     float recall = 0;       // 0..1
     float comparisons = 0;  // of a walk, on average
   };
-  /// No wider reach is tried than the first that holds such a recall.
-  static constexpr float kRecallTried = 0.9995F;
 
   /// What searches that doubt estimates so many times their errors keep of the nearest ones that
   /// walks come upon.
@@ -107,8 +105,8 @@ class GraphFile {
   [[nodiscard]] Result<std::shared_ptr<const SegmentGraph>> read(const CodeLayout& layout) const;
 
  private:
-  /// The first section; the frame, copies, zeros and efforts follow, then the records, where each
-  /// row's edges begin, and the edges, each in as many sections as it takes.
+  /// The first section; the frame, copies, zeros, efforts and doubts follow, then the records,
+  /// where each row's edges begin, and the edges, each in as many sections as it takes.
   struct Head {
     std::uint32_t rows;
     std::uint32_t dimensions;
