@@ -5,6 +5,7 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -67,36 +68,35 @@ bool are_sound(const std::vector<SegmentGraph::Doubt>& doubts) {
          });
 }
 
-/// Of what was tried for the nearest `k`, by reach: the reach to find `recall`, between the last
-/// that did not and the first that did. Where none did, twice the widest.
-float least_reach(std::span<const SegmentGraph::Effort> tried, float recall) {
+/// `value` where `by` comes to `least`: between the first effort, by reach, that holds it and the
+/// one before. None where no effort does.
+std::optional<float> value_at(std::span<const SegmentGraph::Effort> tried,
+                              float SegmentGraph::Effort::* by, float least,
+                              float SegmentGraph::Effort::* value) {
   for (std::size_t i = 0; i < tried.size(); ++i) {
-    if (tried[i].recall < recall) continue;
-    if (i == 0) return tried[i].reach;
-    const float share = (recall - tried[i - 1].recall) / (tried[i].recall - tried[i - 1].recall);
-    return std::lerp(tried[i - 1].reach, tried[i].reach, share);
+    if (tried[i].*by < least) continue;
+    if (i == 0) return tried[i].*value;
+    const SegmentGraph::Effort& before = tried[i - 1];
+    const float share = (least - before.*by) / (tried[i].*by - before.*by);
+    return std::lerp(before.*value, tried[i].*value, share);
   }
-  return 2 * tried.back().reach;
+  return std::nullopt;
 }
 
-/// What walks of such a reach compare; beyond the widest that was tried, in proportion to it.
-float comparisons_at(std::span<const SegmentGraph::Effort> tried, float reach) {
-  for (std::size_t i = 0; i < tried.size(); ++i) {
-    if (tried[i].reach < reach) continue;
-    if (i == 0) return tried[i].comparisons;
-    const float share = (reach - tried[i - 1].reach) / (tried[i].reach - tried[i - 1].reach);
-    return std::lerp(tried[i - 1].comparisons, tried[i].comparisons, share);
-  }
-  return tried.back().comparisons * reach / tried.back().reach;
-}
-
-/// Of what was tried for the nearest `k`.
+/// Of what was tried for the nearest `k`. Where nothing held the recall, twice the widest reach;
+/// what walks beyond that compare is in proportion to it.
 SegmentGraph::Effort effort_for(std::span<const SegmentGraph::Effort> efforts, std::uint32_t k,
                                 float recall) {
   const auto of_k = std::ranges::equal_range(efforts, k, {}, &SegmentGraph::Effort::k);
   const std::span<const SegmentGraph::Effort> tried(of_k.begin(), of_k.end());
-  const float reach = least_reach(tried, recall) + kReachMore;
-  return {k, reach, recall, kComparisonsTimes * comparisons_at(tried, reach)};
+  using Effort = SegmentGraph::Effort;
+  const Effort& widest = tried.back();
+  const float reach =
+      value_at(tried, &Effort::recall, recall, &Effort::reach).value_or(2 * widest.reach) +
+      kReachMore;
+  const float comparisons = value_at(tried, &Effort::reach, reach, &Effort::comparisons)
+                                .value_or(widest.comparisons * reach / widest.reach);
+  return {k, reach, recall, kComparisonsTimes * comparisons};
 }
 
 }  // namespace
