@@ -134,7 +134,7 @@ int print_verified(Session& session, const Json& jobs) {
       if (session.options().json) continue;
       const std::string text =
           finding.is_string() ? finding.get<std::string>() : wire::to_text(finding);
-      print_out(wrapped("  " + printable(text), session.out().columns) + "\n");
+      print_out(list_item(printable(text), session.out().columns) + "\n");
     }
   }
   if (session.options().json) {

@@ -1,5 +1,6 @@
 #include "cli/print.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "cli/text.h"
@@ -50,6 +51,17 @@ std::string wrapped(std::string_view text, std::size_t columns) {
     out += '\n';
     text.remove_prefix(end + 1);
   }
+}
+
+std::string list_item(std::string_view text, std::size_t columns) {
+  std::string lines;
+  append_wrapped(lines, text, columns - std::min<std::size_t>(columns, 4));
+  std::string out = "  ";
+  for (const char c : lines) {
+    out += c;
+    if (c == '\n') out += "    ";
+  }
+  return out;
 }
 
 std::string error_text(const Error& error, const Terminal& terminal) {

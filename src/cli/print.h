@@ -13,6 +13,9 @@ namespace similis::cli {
 /// quoted place) is kept.
 std::string wrapped(std::string_view text, std::size_t columns);
 
+/// All of the text, wrapped; its first line behind two spaces, the others behind four.
+std::string list_item(std::string_view text, std::size_t columns);
+
 /// "similis: WHAT: WHY. WHAT TO DO." for the terminal, control characters escaped, ending in a
 /// newline.
 std::string error_text(const Error& error, const Terminal& terminal);

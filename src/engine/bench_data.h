@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "engine/index.h"
 
 /// What the engine's measuring programs share.
 namespace similis::engine {
@@ -43,6 +44,19 @@ inline void forget(const std::filesystem::path& folder) {
     ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
     ::close(file);
   }
+}
+
+/// The limit under which the index keeps codes of this tier, and no vectors; 0: there is none.
+inline std::uint64_t limit_for(const std::filesystem::path& work, const std::string& tier) {
+  constexpr std::uint64_t kEnough = std::uint64_t{1} << 40;
+  IndexOptions options;
+  options.memory = make_memory_budget(kEnough);
+  const auto index = must(Index::open(work, options));
+  const IndexStatistics s = index->statistics();
+  for (const CodeTierBytes& one : s.code_tiers)
+    if (one.name == tier)
+      return kEnough - s.graph_bytes_available + one.bytes_in_memory + (64 << 10);
+  return 0;
 }
 
 template <typename T>

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
 #include <thread>
 
 #include "engine/index.h"
@@ -181,6 +182,132 @@ TEST(Concurrency, ReadersSeeWholeWritesAndNeverWait) {
       }
     }
   }
+}
+
+// Twenty rows are replaced again and again, always by copies of one vector, in one call: whoever
+// searches meanwhile finds twenty of one version, by the graph and by comparing.
+TEST(Concurrency, ABatchIsSeenWholeOrNotAtAll) {
+  constexpr std::uint32_t kWide = 32;  // as few as a graph is made of
+  constexpr std::uint64_t kOthers = 600, kGroup = 20, kVersions = 200;
+  SimulatedStorage storage(1);
+  storage.set_sync_time(std::chrono::microseconds(300));
+  IndexOptions options;
+  options.storage = &storage;
+  options.threads = 2;
+  options.checkpoint_log_bytes = 64 << 10;
+  options.segment_rows = 800;
+  options.graph_rows_min = 200;
+  auto created = Index::create(kDirectory, {kWide, Metric::l2, IndexKind::graph}, options);
+  ASSERT_TRUE(created.ok());
+  Index& index = **created;
+  std::mt19937_64 random(7);
+  for (std::uint64_t id = 1; id <= kOthers; ++id) {
+    const auto vector = random_vector(random, kWide);
+    const Row row{id, vector, {}};
+    ASSERT_TRUE(index.upsert({&row, 1}, {}).ok());
+  }
+  // Nearer to the query than any other row, each version at a distance of its own.
+  const std::vector<float> query(kWide);
+  const auto write = [&](std::uint64_t version) {
+    std::vector<float> vector(kWide);
+    vector[0] = static_cast<float>(version) / 1024;  // as a half says it
+    std::vector<Row> rows;
+    for (std::uint64_t i = 0; i < kGroup; ++i) rows.push_back({kOthers + 1 + i, vector, {}});
+    return index.upsert(rows, {});
+  };
+  ASSERT_TRUE(write(1).ok());
+  ASSERT_TRUE(index.build_graphs({}).ok());
+  std::atomic<bool> stop{false};
+  std::atomic<int> failures{0}, mixed{0}, searches{0};
+  std::vector<std::thread> threads;
+  threads.emplace_back([&] {
+    for (std::uint64_t version = 2; version <= kVersions; ++version)
+      failures += write(version).ok() ? 0 : 1;
+    stop = true;
+  });
+  for (const float recall : {0.99F, 1.0F}) {
+    threads.emplace_back([&, recall] {
+      while (!stop) {
+        const auto answer = index.search(query, {.k = kGroup + 1, .recall = recall});
+        if (!answer.ok() || answer->hits[0].size() != kGroup + 1) {
+          ++failures;
+          continue;
+        }
+        ++searches;
+        const auto& hits = answer->hits[0];
+        for (std::uint64_t i = 0; i < kGroup; ++i)
+          mixed += hits[i].id != kOthers + 1 + i || hits[i].score != hits[0].score ? 1 : 0;
+        mixed += hits[kGroup].id > kOthers ? 1 : 0;
+      }
+    });
+  }
+  threads.emplace_back([&] {
+    while (!stop) {
+      failures += index.checkpoint().ok() ? 0 : 1;
+      failures += index.compact({}).ok() ? 0 : 1;
+    }
+  });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(failures, 0);
+  EXPECT_EQ(mixed, 0);
+  EXPECT_GT(searches, 10);
+}
+
+// Searches are answered while a write waits for the disk, and a checkpoint, and the file of a
+// graph.
+TEST(Concurrency, SearchesDoNotWaitForTheDisk) {
+  constexpr std::uint32_t kWide = 32;
+  SimulatedStorage storage(1);
+  IndexOptions options;
+  options.background = false;
+  options.storage = &storage;
+  options.threads = 2;
+  options.graph_rows_min = 200;
+  auto created = Index::create(kDirectory, {kWide, Metric::l2, IndexKind::graph}, options);
+  ASSERT_TRUE(created.ok());
+  Index& index = **created;
+  std::mt19937_64 random(7);
+  std::vector<std::vector<float>> vectors;
+  std::vector<Row> rows;
+  for (int i = 0; i < 400; ++i) vectors.push_back(random_vector(random, kWide));
+  for (std::uint64_t i = 0; i < 300; ++i) rows.push_back({i + 1, vectors[i], {}});
+  ASSERT_TRUE(index.upsert(rows, {}).ok());
+  std::vector<std::future<bool>> searches;
+  int answered = 0;
+  const auto search_at_next_sync = [&](const std::string& prefix) {
+    storage.on_next_sync(prefix, [&] {
+      searches.push_back(std::async(std::launch::async, [&] {
+        const auto answer = index.search(vectors[5], {});
+        return answer.ok() && answer->hits[0].size() == 10 && answer->hits[0][0].id == 6;
+      }));
+      // Whoever waits for what this sync holds waits for ever.
+      answered += searches.back().wait_for(std::chrono::seconds(20)) == std::future_status::ready;
+    });
+  };
+  std::uint64_t next = 301;
+  const auto write = [&] {
+    const Row row{next, vectors[next - 1], {}};
+    ++next;
+    return index.upsert({&row, 1}, {}).ok();
+  };
+  search_at_next_sync("wal-");
+  EXPECT_TRUE(write());
+  EXPECT_EQ(answered, 1);
+  search_at_next_sync("part-");
+  EXPECT_TRUE(index.checkpoint().ok());
+  EXPECT_EQ(answered, 2);
+  search_at_next_sync("MANIFEST");
+  EXPECT_TRUE(write());
+  EXPECT_TRUE(index.checkpoint().ok());
+  EXPECT_EQ(answered, 3);
+  search_at_next_sync("derived-");
+  EXPECT_TRUE(index.build_graphs({}).ok());
+  EXPECT_EQ(answered, 4);
+  EXPECT_TRUE(write());
+  search_at_next_sync("part-");
+  EXPECT_TRUE(index.compact({}).ok());
+  EXPECT_EQ(answered, 5);
+  for (auto& search : searches) EXPECT_TRUE(search.get());
 }
 
 // What is written to rows while a compaction copies them holds for the copies, also on disk,

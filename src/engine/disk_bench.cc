@@ -212,19 +212,6 @@ std::string apart(const std::function<std::string()>& what) {
   return out;
 }
 
-/// The limit under which the index keeps codes of this tier, and no vectors; 0: there is none.
-std::uint64_t limit_for(const std::filesystem::path& work, const std::string& tier) {
-  constexpr std::uint64_t kEnough = std::uint64_t{1} << 40;
-  IndexOptions options;
-  options.memory = make_memory_budget(kEnough);
-  const auto index = must(Index::open(work, options));
-  const IndexStatistics s = index->statistics();
-  for (const CodeTierBytes& one : s.code_tiers)
-    if (one.name == tier)
-      return kEnough - s.graph_bytes_available + one.bytes_in_memory + (64 << 10);
-  return 0;
-}
-
 void search(const std::filesystem::path& work, const Table<float>& queries,
             const Table<std::int64_t>& truth, std::uint64_t memory, const std::string& tier) {
   IndexOptions options;

@@ -1,5 +1,5 @@
 // How fast an index of kind `flat` opens, searches and takes writes here:
-//   similis_engine_bench FOLDER [ROWS [DIMENSIONS]]
+//   similis_flat_bench FOLDER [ROWS [DIMENSIONS]]
 // Makes FOLDER/bench-index and removes it at the end. Figures are medians.
 #include <fcntl.h>
 #include <time.h>
@@ -143,7 +143,7 @@ void run(const std::filesystem::path& folder, std::uint64_t rows, std::uint32_t 
 
 int main(int argc, char** argv) {
   if (argc < 2 || argc > 4) {
-    std::fprintf(stderr, "usage: similis_engine_bench FOLDER [ROWS [DIMENSIONS]]\n");
+    std::fprintf(stderr, "usage: similis_flat_bench FOLDER [ROWS [DIMENSIONS]]\n");
     return 2;
   }
   similis::engine::run(argv[1], argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 100000,

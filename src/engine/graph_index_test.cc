@@ -1,7 +1,13 @@
 // What an index of kind `graph` finds.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <functional>
 #include <set>
+#include <stop_token>
+#include <thread>
 
 #include "engine/graph_fixture_test.h"
 #include "engine/storage/simulated_storage_test.h"
@@ -51,6 +57,42 @@ TEST_F(GraphIndexTest, FindsWhatItIsAskedForInMemoryAndFromDisk) {
     }
     options_.memory = nullptr;
   }
+}
+
+// What is asked for is found, and more of it takes more; an effort in its place does what it says.
+TEST_F(GraphIndexTest, MoreRecallTakesMoreReads) {
+  options_.segment_rows = 4000;
+  options_.threads = 1;
+  options_.memory = make_memory_budget(6 << 20);  // no room for the vectors
+  auto index = make();
+  fill(*index, 4000);
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  ASSERT_EQ(index->statistics().vector_bytes_in_memory, 0U);
+  const auto reads_of = [&](const SearchOptions& options) {
+    const std::uint64_t before = index->statistics().reads;
+    std::mt19937_64 same(seed_);
+    std::swap(random_, same);
+    for (int q = 0; q < 100; ++q) EXPECT_TRUE(index->search(near(centres_), options).ok());
+    std::swap(random_, same);
+    return index->statistics().reads - before;
+  };
+  std::uint64_t reads = 0;
+  for (const float target : {0.9F, 0.95F, 0.99F, 0.999F}) {
+    const SearchOptions options{.recall = target};
+    EXPECT_GE(recall(*index, Metric::cosine, options), target - 0.02F) << target;
+    const std::uint64_t here = reads_of(options);
+    EXPECT_GE(here, reads) << target;
+    reads = here;
+  }
+  const double narrow = recall(*index, Metric::cosine, {.reach = 1e-4F, .doubt = 3});
+  const double wide = recall(*index, Metric::cosine, {.reach = 0.5F, .doubt = 3});
+  EXPECT_GE(wide, 0.999);
+  EXPECT_LT(narrow, wide);
+  const double few = recall(*index, Metric::cosine, {.list_size = 10, .doubt = 3});
+  const double many = recall(*index, Metric::cosine, {.list_size = 500, .doubt = 3});
+  EXPECT_GE(many, 0.999);
+  EXPECT_LT(few, many);
+  EXPECT_LT(reads_of({.reach = 0.5F, .doubt = 0.5F}), reads_of({.reach = 0.5F, .doubt = 3}));
 }
 
 // Whatever share of the rows passes a filter, the page is full and the nearest are on it.
@@ -185,9 +227,10 @@ TEST_F(GraphIndexTest, CopiesAreReadOnce) {
   }
 }
 
-// From the fewest dimensions that graphs are made of to more than codes have leading coordinates.
+// From the fewest dimensions that graphs are made of to the most; of fewer and of more rows are
+// compared.
 TEST_F(GraphIndexTest, TakesVectorsOfFewAndManyDimensions) {
-  for (const std::uint32_t dimensions : {32U, 2048U}) {
+  for (const std::uint32_t dimensions : {31U, 32U, 2048U, 8192U, 8193U}) {
     SCOPED_TRACE(dimensions);
     const auto path = folder_.path() / std::to_string(dimensions);
     auto index = Index::create(path, {dimensions, Metric::l2, IndexKind::graph}, options_);
@@ -195,15 +238,17 @@ TEST_F(GraphIndexTest, TakesVectorsOfFewAndManyDimensions) {
     std::vector<std::vector<float>> centres, vectors;
     for (int i = 0; i < 30; ++i) centres.push_back(random_vector(random_, dimensions));
     std::vector<Row> rows;
-    for (int i = 0; i < 1500; ++i) vectors.push_back(near(centres));
-    for (std::uint64_t i = 0; i < vectors.size(); ++i) rows.push_back({i + 1, vectors[i], {}});
+    const std::uint64_t count = dimensions > 2048 ? 300 : 1500;
+    for (std::uint64_t i = 0; i < count; ++i) vectors.push_back(near(centres));
+    for (std::uint64_t i = 0; i < count; ++i) rows.push_back({i + 1, vectors[i], {}});
     ASSERT_TRUE((*index)->upsert(rows, {}).ok());
     ASSERT_TRUE((*index)->build_graphs({}).ok());
     ASSERT_TRUE((*index)->close().ok());
     index = Error();
     index = Index::open(path, options_);
     ASSERT_TRUE(index.ok());
-    ASSERT_EQ((*index)->statistics().graph_rows, 1500U);
+    const bool has_graph = dimensions >= 32 && dimensions <= 8192;
+    ASSERT_EQ((*index)->statistics().graph_rows, has_graph ? count : 0);
     std::size_t right = 0;
     for (int q = 0; q < 50; ++q) {
       const auto query = near(centres);
@@ -212,43 +257,69 @@ TEST_F(GraphIndexTest, TakesVectorsOfFewAndManyDimensions) {
       ASSERT_TRUE(truth.ok() && answer.ok());
       for (const Hit& hit : answer->hits[0]) right += hit.score >= truth->hits[0].back().score;
     }
-    EXPECT_GE(right, 50U * 10 * 97 / 100);
+    EXPECT_GE(right, 50U * 10 * (has_graph ? 97 : 100) / 100);
   }
 }
 
-// Bounded mode reads less, and says which scores it did not compute.
+// Bounded mode reads less, and says which scores it did not compute: by each metric, also where a
+// filter or deaths leave a part of the rows.
 TEST_F(GraphIndexTest, BoundedModeSaysWhatItEstimates) {
   options_.segment_rows = 4000;
   options_.threads = 1;
   options_.memory = make_memory_budget(6 << 20);  // no room for the vectors
-  auto index = make();
-  fill(*index, 4000);
-  ASSERT_TRUE(index->build_graphs({}).ok());
-  ASSERT_EQ(index->statistics().vector_bytes_in_memory, 0U);
-  std::uint64_t exact_reads = 0, bounded_reads = 0, estimated = 0, right = 0;
-  constexpr std::size_t kQueries = 100;
-  for (std::size_t q = 0; q < kQueries; ++q) {
-    const auto query = near(centres_);
-    SearchOptions options;
-    options.doubt = 1;  // the same in both: what calibration asks for differs
-    const auto exact = index->search(query, options);
-    options.scores = ScoreMode::bounded;
-    const auto bounded = index->search(query, options);
-    ASSERT_TRUE(exact.ok() && bounded.ok());
-    ASSERT_EQ(bounded->hits[0].size(), 10U);
-    exact_reads += exact->reads;
-    bounded_reads += bounded->reads;
-    for (const Hit& hit : exact->hits[0]) EXPECT_FALSE(hit.estimated);
-    for (const Hit& hit : bounded->hits[0]) {
-      const float truth = Model::score(Metric::cosine, query, model_.rows.at(hit.id).vector);
-      EXPECT_NEAR(hit.score, truth, hit.estimated ? 0.1 : 2e-4);
-      estimated += hit.estimated ? 1 : 0;
-      for (const Hit& other : exact->hits[0]) right += other.id == hit.id ? 1 : 0;
-    }
+  const auto length = [](const std::vector<float>& v) {
+    double sum = 0;
+    for (const float x : v) sum += static_cast<double>(x) * x;
+    return std::sqrt(sum);
+  };
+  for (const Metric metric : {Metric::cosine, Metric::l2, Metric::inner_product}) {
+    SCOPED_TRACE(static_cast<int>(metric));
+    std::filesystem::remove_all(folder_.path() / "index");
+    model_.rows.clear();
+    auto index = make(metric);
+    fill(*index, 4000);
+    ASSERT_TRUE(index->build_graphs({}).ok());
+    ASSERT_EQ(index->statistics().vector_bytes_in_memory, 0U);
+    const auto expect_fewer_reads = [&](const RowFilter& filter) {
+      std::uint64_t exact_reads = 0, bounded_reads = 0, estimated = 0, right = 0;
+      constexpr std::size_t kQueries = 100;
+      for (std::size_t q = 0; q < kQueries; ++q) {
+        const auto query = near(centres_);
+        SearchOptions options;
+        options.filter = filter;
+        options.doubt = 1;  // the same in both: what calibration asks for differs
+        const auto exact = index->search(query, options);
+        options.scores = ScoreMode::bounded;
+        const auto bounded = index->search(query, options);
+        ASSERT_TRUE(exact.ok() && bounded.ok());
+        ASSERT_EQ(bounded->hits[0].size(), 10U);
+        exact_reads += exact->reads;
+        bounded_reads += bounded->reads;
+        for (const Hit& hit : exact->hits[0]) EXPECT_FALSE(hit.estimated);
+        for (const Hit& hit : bounded->hits[0]) {
+          ASSERT_TRUE(model_.rows.contains(hit.id));
+          const std::vector<float>& row = model_.rows.at(hit.id).vector;
+          const float truth = Model::score(metric, query, row);
+          // An estimate errs by a share of what the angle between the two stands for.
+          const double scale = metric == Metric::cosine ? 1 : length(query) * length(row);
+          EXPECT_NEAR(hit.score, truth, hit.estimated ? 0.05 * scale : 2e-4 * scale);
+          estimated += hit.estimated ? 1 : 0;
+          for (const Hit& other : exact->hits[0]) right += other.id == hit.id ? 1 : 0;
+          EXPECT_TRUE(!filter || hit.id % 5 == 1);  // ordinals count from 0, ids from 1
+        }
+      }
+      EXPECT_LT(bounded_reads, exact_reads * 3 / 4);
+      EXPECT_GT(estimated, kQueries);
+      EXPECT_GT(right, kQueries * 10 * 95 / 100);
+    };
+    expect_fewer_reads({});
+    expect_fewer_reads(every(5));
+    std::vector<std::uint64_t> gone;
+    for (std::uint64_t id = 2; id <= 4000; id += 3) gone.push_back(id);
+    ASSERT_TRUE(index->erase(gone, {}).ok());
+    for (const std::uint64_t id : gone) model_.rows.erase(id);
+    expect_fewer_reads({});
   }
-  EXPECT_LT(bounded_reads, exact_reads * 3 / 4);
-  EXPECT_GT(estimated, kQueries);
-  EXPECT_GT(right, kQueries * 10 * 95 / 100);
 }
 
 // An estimate decides nothing where exact scores would say otherwise: beside copies, of which there
@@ -290,6 +361,48 @@ TEST_F(GraphIndexTest, BoundedModeCountsCopiesAndRowsBehindTheGraph) {
   ASSERT_EQ(index->statistics().graph_rows, 1913U);
   expect_the_same(10);
   expect_the_same(14);
+}
+
+// A search that nobody waits for any longer ends midway, by the graph and without it, and the next
+// one is answered. The filter is what runs while it is under way.
+TEST_F(GraphIndexTest, SearchesEndMidwayWhenNobodyWaits) {
+  options_.segment_rows = 4000;
+  options_.memory = make_memory_budget(7 << 20);  // no room for the vectors
+  auto index = make();
+  fill(*index, 4000);
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  ASSERT_EQ(index->statistics().vector_bytes_in_memory, 0U);
+  std::vector<float> queries;
+  for (int q = 0; q < 100; ++q) {
+    const auto query = near(centres_);
+    queries.insert(queries.end(), query.begin(), query.end());
+  }
+  for (const float target : {0.99F, 1.0F}) {
+    SCOPED_TRACE(target);
+    const auto expect_end = [&](const CallOptions& call, const std::function<void()>& meanwhile,
+                                ErrorCode code) {
+      std::atomic<int> calls{0};
+      SearchOptions options{.recall = target, .call = call};
+      options.filter = [&](const AttributeColumns& columns, std::uint32_t first,
+                           std::uint32_t count, std::span<std::uint64_t> bits) {
+        if (calls++ == 0) meanwhile();
+        every(1)(columns, first, count, bits);
+      };
+      const auto answer = index->search(queries, options);
+      EXPECT_GT(calls, 0);
+      ASSERT_FALSE(answer.ok());
+      EXPECT_EQ(answer.error().code, code);
+    };
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    expect_end(
+        {deadline, {}}, [&] { std::this_thread::sleep_until(deadline); },
+        ErrorCode::deadline_exceeded);
+    std::stop_source source;
+    expect_end(
+        {std::chrono::steady_clock::time_point::max(), source.get_token()},
+        [&] { source.request_stop(); }, ErrorCode::cancelled);
+    EXPECT_GE(recall(*index, Metric::cosine, {.recall = target}), 0.97);
+  }
 }
 
 // A query without direction beside others is answered as alone.

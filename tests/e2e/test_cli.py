@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -313,6 +314,29 @@ class Damage(Similis):
         hits = self.ask("search", self.pictures / "p003.png", "-k", "6", "--min-score", "0")["hits"]
         self.assertEqual(hits[0]["name"], "p003.png")
         self.assertEqual(len(hits), 6)
+        self.run_similis("verify")
+
+    def test_a_flipped_byte_is_named_by_its_place_and_mended(self):
+        self.make_pictures(12)
+        self.index()
+        log = max(self.index_folder().glob("wal-*"), key=lambda f: f.stat().st_size)  # no parts of so few
+        content = bytearray(log.read_bytes())
+        at = len(content) // 2
+        content[at] ^= 0x10
+        log.write_bytes(content)
+        out, err = self.run_similis("verify", code=None, lines_max=1000)
+        said = " ".join((out + err).split())
+        print(said)
+        self.assertIn(log.name, said)
+        place = re.search(r"at byte (\d+)", said)
+        self.assertIsNotNone(place, said)
+        self.assertLessEqual(int(place[1]), at)
+        self.assertGreater(int(place[1]), at - len(content) // 6)
+        for i in range(12):
+            hits = self.ask("search", self.pictures / f"p{i:03}.png", "-k", "12", "--min-score", "0")["hits"]
+            self.assertEqual(hits[0]["name"], f"p{i:03}.png")
+            self.assertGreater(hits[0]["score"], 0.999)
+            self.assertEqual(len(hits), 12)
         self.run_similis("verify")
 
     def test_a_lost_database_costs_no_upload(self):
