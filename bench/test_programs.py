@@ -54,7 +54,8 @@ class Programs(unittest.TestCase):
             lines_of(BUILD / "bench/similis_manifold", data, *self.SIZES, 9_000)
             disk = BUILD / "src/engine/similis_disk_bench"
             built = lines_of(disk, data, index, "build", "json")
-            self.assertEqual([sorted(line) for line in built], [["engine", "write_s"], ["build_s", "engine"]])
+            self.assertEqual([sorted(line) for line in built], [["engine", "write_s"], ["build_peak_mb", "build_s", "engine"]])
+            self.assertGreater(built[1]["build_peak_mb"], 1)
             lines = lines_of(disk, data, index, "json", "large", "smallest")
             self.assertEqual(sum("disk_reads_per_s" in line for line in lines), 1)
             self.assertEqual([line["tier"] for line in lines if "cold_p99_us" in line], ["large", "smallest"])

@@ -286,5 +286,13 @@ TEST(Print, AFiltersCaretStaysUnderItsPlace) {
             "similis: filter: there is no field \"clas\"\n  clas = cat\n  ^\nFields are x.\n");
 }
 
+TEST(Print, AListItemIsBrokenIntoLinesAndWhole) {
+  EXPECT_EQ(list_item("short", 80), "  short");
+  EXPECT_EQ(list_item("a finding of some length that says what to do", 24),
+            "  a finding of some\n    length that says\n    what to do");
+  EXPECT_EQ(list_item("/a/path/that/is/longer/than/the/line goes on", 20),
+            "  /a/path/that/is/longer/than/the/line\n    goes on");
+}
+
 }  // namespace
 }  // namespace similis::cli

@@ -39,7 +39,20 @@ double resident_mb() {
   return static_cast<double>(resident) * static_cast<double>(::sysconf(_SC_PAGESIZE)) / 1e6;
 }
 
-void build(const std::filesystem::path& work, const Table<float>& base) {
+/// The most it was since forget_peak(), MB.
+double peak_mb() {
+  std::ifstream in("/proc/self/status");
+  double kilobytes = 0;
+  for (std::string line; std::getline(in, line);)
+    if (std::sscanf(line.c_str(), "VmHWM: %lf kB", &kilobytes) == 1) break;
+  return kilobytes * 1024 / 1e6;
+}
+
+void forget_peak() {
+  std::ofstream("/proc/self/clear_refs") << 5;
+}
+
+void build(const std::filesystem::path& work, Table<float> base) {
   IndexShape shape;
   shape.dimensions = static_cast<std::uint32_t>(base.columns);
   shape.kind = IndexKind::graph;
@@ -60,11 +73,17 @@ void build(const std::filesystem::path& work, const Table<float>& base) {
   }
   std::printf(json ? "{\"engine\": \"similis\", \"write_s\": %.1f}\n" : "written: %.1f s\n",
               bench_seconds() - begin);
+  base = {};
+  const double resident_before = resident_mb();
   const auto index = must(Index::open(work, {}));
+  forget_peak();
   begin = bench_seconds();
   must(index->build_graphs({}));
-  std::printf(json ? "{\"engine\": \"similis\", \"build_s\": %.1f}\n" : "graph built: %.1f s\n",
-              bench_seconds() - begin);
+  std::printf(json ? "{\"engine\": \"similis\", \"build_s\": %.1f, \"build_peak_mb\": %.1f}\n"
+                   : "graph built: %.1f s, beside the vectors %.1f MB at most\n",
+              bench_seconds() - begin,
+              peak_mb() - resident_before -
+                  static_cast<double>(index->statistics().vector_bytes_in_memory) / 1e6);
 }
 
 /// Those between which the figures at a recall are interpolated: from few reads to many, as the

@@ -130,8 +130,9 @@ struct IndexOptions {
   Storage* storage = nullptr;
 };
 
-/// Until when a call is wanted; it then fails with deadline_exceeded or cancelled. A write that waits
-/// for its turn in the log is no longer called off: with one of these codes nothing was written.
+/// Until when a call is wanted; it then fails with deadline_exceeded or cancelled. A write that
+/// waits for its turn in the log is no longer called off: with one of these codes nothing was
+/// written.
 struct CallOptions {
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   std::stop_token cancel;

@@ -315,14 +315,15 @@ Status IndexImpl::replay_logs(const Manifest& manifest, const std::vector<std::u
     }
     map_lock.unlock();
     if (!last && lsn < end_lsn) {
-      return impossible(reader.name() + " at byte " + std::to_string(end) + ": write " +
-                        std::to_string(lsn) + " is damaged");
+      return impossible(reader.name() + " at byte " + std::to_string(end) +
+                        ": what was written there (" + std::to_string(lsn) + ") is damaged");
     }
     if (last && end < reader.file_bytes()) {
       ASSIGN_OR_RETURN(const bool damaged, reader.written_after(lsn));
       if (damaged) {
-        return impossible(reader.name() + " at byte " + std::to_string(end) + ": write " +
-                          std::to_string(lsn) + " is damaged, later ones are whole");
+        return impossible(reader.name() + " at byte " + std::to_string(end) +
+                          ": what was written there (" + std::to_string(lsn) +
+                          ") is damaged, what came later is whole");
       }
       similis::log(LogLevel::info, reader.name() +
                                        ": writes that were never acknowledged are cut off, " +

@@ -31,8 +31,16 @@ class Verifier {
       if (index.state == IndexState::retired) continue;
       const std::string name = "index " + std::to_string(index.id);
       // First what its files say: the repair may not come to its end.
-      TRY(note_damage(name, check_files(index)));
-      TRY(note_damage(name, reconcile(index)));
+      const Status checked = check_files(index);
+      Status mended = reconcile(index);
+      if (!checked.ok() && (mended.ok() || mended.error().message != checked.error().message))
+        TRY(note_damage(name, checked));
+      if (!mended.ok() && mended.error().code == ErrorCode::corruption) {
+        mended = Error(ErrorCode::corruption, mended.error().message,
+                       "Move the folder of this file away and verify again: its vectors are made "
+                       "anew from your pictures");
+      }
+      TRY(note_damage(name, std::move(mended)));
     }
     TRY(note_damage("leftover files", sweep_orphans(ctx_, ports_)));
     return std::move(findings_);
