@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <exception>
 
 #include "filters.h"
 #include "ingest.h"
@@ -9,8 +10,10 @@
 #include "table.h"
 #include "writes.h"
 
-int main(int argc, char** argv) {
-  using namespace similis::bench;
+namespace similis::bench {
+namespace {
+
+int run(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);  // into a file too, line by line
   CLI::App app("Measures similis on this machine, with pictures made for it.", "similis bench");
   app.require_subcommand(1);
@@ -89,13 +92,25 @@ int main(int argc, char** argv) {
       "--data", filters.data,
       "A folder with base.npy and query.npy, in place of generated vectors");
   CLI11_PARSE(app, argc, argv);
-  const similis::Status status = ingest_command->parsed()    ? run_ingest(ingest)
-                                 : table_command->parsed()   ? run_table(table)
-                                 : writes_command->parsed()  ? run_writes(writes)
-                                 : filters_command->parsed() ? run_filters(filters)
-                                                             : run_query(query);
+  const Status status = ingest_command->parsed()    ? run_ingest(ingest)
+                        : table_command->parsed()   ? run_table(table)
+                        : writes_command->parsed()  ? run_writes(writes)
+                        : filters_command->parsed() ? run_filters(filters)
+                                                    : run_query(query);
   if (status.ok()) return 0;
   std::fprintf(stderr, "similis: %s. %s\n", status.error().message.c_str(),
                status.error().hint.c_str());
   return 3;
+}
+
+}  // namespace
+}  // namespace similis::bench
+
+int main(int argc, char** argv) {
+  try {
+    return similis::bench::run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "similis: %s\n", error.what());
+    return 3;
+  }
 }

@@ -3,13 +3,16 @@
 // those in another such folder; with --hard among copies, near copies, zeros and outliers.
 
 #include <CLI/CLI.hpp>
+#include <exception>
 #include <filesystem>
 #include <iostream>
 
 #include "vectors.h"
 
-int main(int argc, char** argv) {
-  using namespace similis;
+namespace similis::bench {
+namespace {
+
+int run(int argc, char** argv) {
   CLI::App app("Writes vectors on a surface of few dimensions, and queries with their nearest.");
   std::filesystem::path folder, given;
   bool hard = false;
@@ -30,17 +33,29 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   std::error_code failed;
   std::filesystem::create_directories(folder, failed);
-  const bench::ManifoldGenerator generator(dimensions, intrinsic, bench::kManifoldSeed);
-  auto base = given.empty() ? bench::make_vectors(generator, rows, 0)
+  const ManifoldGenerator generator(dimensions, intrinsic, kManifoldSeed);
+  auto base = given.empty() ? make_vectors(generator, rows, 0)
                             : engine::read_npy<float>(given / "base.npy");
-  const auto query = given.empty() ? bench::make_vectors(generator, queries, bench::kQuerySeed)
+  const auto query = given.empty() ? make_vectors(generator, queries, kQuerySeed)
                                    : engine::read_npy<float>(given / "query.npy");
-  if (hard) bench::add_hard_rows(base, bench::kManifoldSeed);
+  if (hard) add_hard_rows(base, kManifoldSeed);
   // The truth comes last: where it is, all is.
   if (engine::write_npy(folder / "base.npy", base) &&
       engine::write_npy(folder / "query.npy", query) &&
-      engine::write_npy(folder / "truth.npy", bench::nearest_rows(base, query, nearest)))
+      engine::write_npy(folder / "truth.npy", nearest_rows(base, query, nearest)))
     return 0;
   std::cerr << "similis_manifold: cannot write to " << folder << '\n';
   return 1;
+}
+
+}  // namespace
+}  // namespace similis::bench
+
+int main(int argc, char** argv) {
+  try {
+    return similis::bench::run(argc, argv);
+  } catch (const std::exception& error) {
+    std::cerr << "similis_manifold: " << error.what() << '\n';
+    return 1;
+  }
 }

@@ -24,7 +24,7 @@ namespace similis::engine {
 
 /// What was asked for; ends the program with the error in its place.
 template <typename T>
-T must(Result<T> result) {
+T must(Result<T>&& result) {
   if (!result.ok()) {
     std::cerr << result.error().message << '\n';
     std::exit(1);
