@@ -101,7 +101,7 @@ void print(std::size_t list, const std::optional<Published>& published, const Me
             cell(" %6.1f", published->reads) + cell(" %6.2f", published->precision) +
             cell(" %6.2f", published->recall) + " |";
   } else {
-    line += std::string(36, ' ') + "|";
+    line += std::string(36, ' ') + " |";
   }
   for (const Measured* m : {&exact, &bounded})
     line += cell(" %6.0f", m->rate) + cell(" %6.0f", m->latency_us) + cell(" %5.1f", m->reads) +

@@ -48,7 +48,7 @@ class Programs(unittest.TestCase):
             self.assertGreater(line["recall"], 50)
 
     def test_an_index_on_disk_and_its_opening(self):
-        with tempfile.TemporaryDirectory() as scratch:
+        with tempfile.TemporaryDirectory(dir=BUILD) as scratch:  # /tmp may lie in memory
             data = pathlib.Path(scratch, "data")
             index = pathlib.Path(scratch, "index")
             lines_of(BUILD / "bench/similis_manifold", data, *self.SIZES, 9_000)
@@ -69,7 +69,8 @@ class Programs(unittest.TestCase):
             opened = lines_of(BUILD / "src/engine/similis_opening_bench", index, 500)
             self.assertEqual([line["log_rows"] for line in opened], [0, 500])
             for line in opened:
-                self.assertGreater(line["first_answer_s"], 0)
+                self.assertGreater(line["limit_s"], 0.4)
+                self.assertGreater(line["bytes"], 0)
             self.assertEqual(sorted(f.name for f in pathlib.Path(scratch).iterdir()), ["data", "index"])
 
 

@@ -5,6 +5,7 @@
 // build: that only; hard: settings for data whose near ones are hard to find; json: lines, vectors
 // on disk only. Each tier is searched in a process of its own, whose memory nothing else has grown.
 
+#include <malloc.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,8 +49,11 @@ double peak_mb() {
   return kilobytes * 1024 / 1e6;
 }
 
-void forget_peak() {
-  std::ofstream("/proc/self/clear_refs") << 5;
+/// False where the kernel does not allow it.
+bool forget_peak() {
+  std::ofstream out("/proc/self/clear_refs");
+  out << 5;
+  return static_cast<bool>(out.flush());
 }
 
 void build(const std::filesystem::path& work, Table<float> base) {
@@ -74,16 +78,18 @@ void build(const std::filesystem::path& work, Table<float> base) {
   std::printf(json ? "{\"engine\": \"similis\", \"write_s\": %.1f}\n" : "written: %.1f s\n",
               bench_seconds() - begin);
   base = {};
+  ::malloc_trim(0);
   const double resident_before = resident_mb();
   const auto index = must(Index::open(work, {}));
-  forget_peak();
+  const bool peak_counts = forget_peak();
   begin = bench_seconds();
   must(index->build_graphs({}));
+  const double taken = bench_seconds() - begin;
+  const double peak = peak_mb() - resident_before -
+                      static_cast<double>(index->statistics().vector_bytes_in_memory) / 1e6;
   std::printf(json ? "{\"engine\": \"similis\", \"build_s\": %.1f, \"build_peak_mb\": %.1f}\n"
                    : "graph built: %.1f s, beside the vectors %.1f MB at most\n",
-              bench_seconds() - begin,
-              peak_mb() - resident_before -
-                  static_cast<double>(index->statistics().vector_bytes_in_memory) / 1e6);
+              taken, peak_counts ? peak : 0);
 }
 
 /// Those between which the figures at a recall are interpolated: from few reads to many, as the

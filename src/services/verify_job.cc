@@ -32,14 +32,10 @@ class Verifier {
       const std::string name = "index " + std::to_string(index.id);
       // First what its files say: the repair may not come to its end.
       const Status checked = check_files(index);
+      if (!checked.ok() && !is_damage(checked.error())) return checked.error();
       Status mended = reconcile(index);
       if (!checked.ok() && (mended.ok() || mended.error().message != checked.error().message))
         TRY(note_damage(name, checked));
-      if (!mended.ok() && mended.error().code == ErrorCode::corruption) {
-        mended = Error(ErrorCode::corruption, mended.error().message,
-                       "Move the folder of this file away and verify again: its vectors are made "
-                       "anew from your pictures");
-      }
       TRY(note_damage(name, std::move(mended)));
     }
     TRY(note_damage("leftover files", sweep_orphans(ctx_, ports_)));
@@ -64,14 +60,16 @@ class Verifier {
     }
   }
 
+  static bool is_damage(const Error& error) {
+    return error.code == ErrorCode::corruption || error.code == ErrorCode::not_found ||
+           error.code == ErrorCode::io_error;
+  }
+
   /// Damage is what verify is for: it is a finding and the rest goes on. Other errors end it.
   Status note_damage(const std::string& where, Status status) {
     if (status.ok()) return {};
     const Error& error = status.error();
-    if (error.code != ErrorCode::corruption && error.code != ErrorCode::not_found &&
-        error.code != ErrorCode::io_error) {
-      return status;
-    }
+    if (!is_damage(error)) return status;
     note(where + ": " + error.message + (error.hint.empty() ? "" : ". " + error.hint));
     return {};
   }
@@ -116,7 +114,14 @@ class Verifier {
   /// Rows and vectors in step, both by id: a damaged row still has one.
   Status reconcile(const IndexInfo& index) {
     // One that is missing is made again, empty.
-    TRY(ports_.vectors.create_index(ctx_, collection_.id, index.id, index.dimensions));
+    const Status opened =
+        ports_.vectors.create_index(ctx_, collection_.id, index.id, index.dimensions);
+    if (!opened.ok() && opened.error().code == ErrorCode::corruption) {
+      return Error(ErrorCode::corruption, opened.error().message,
+                   "Move the folder of index " + std::to_string(index.id) +
+                       " away and verify again: its vectors are made anew from your pictures");
+    }
+    TRY(opened);
     std::vector<ImageRow> without_vector;
     std::vector<ImageId> without_row;
     std::vector<ImageId> ids;

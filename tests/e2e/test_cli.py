@@ -330,7 +330,7 @@ class Damage(Similis):
         self.assertIsNotNone(place, said)
         self.assertLessEqual(int(place[1]), at)
         self.assertGreater(int(place[1]), at - len(content) // 6)
-        self.assertIn("Move the folder of this file away and verify again", said)
+        self.assertIn("Move the folder of index 1 away and verify again", said)
         self.assertIn("2 findings", said)
         self.index_folder().rename(self.data / "away")
         self.run_similis("verify", code=None)
