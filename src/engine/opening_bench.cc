@@ -114,15 +114,17 @@ double sequential_rate(const std::filesystem::path& work) {
   for (int round = 0; round < kRounds; ++round) {
     const double begin = bench_seconds();
     std::uint64_t read = 0;
-    while (read + kPiece * kPieces <= size) {
+    while (read + kBlockBytes <= size) {
       ReadGroup group;
-      for (std::size_t i = 0; i < kPieces; ++i)
-        group.requests.push_back(
-            {file.get(), read + i * kPiece, {buffer.data() + i * kPiece, kPiece}, {}});
+      for (std::size_t i = 0; i < kPieces; ++i) {
+        const std::size_t bytes = std::min(kPiece, (size - read) / kBlockBytes * kBlockBytes);
+        if (bytes == 0) break;
+        group.requests.push_back({file.get(), read, {buffer.data() + i * kPiece, bytes}, {}});
+        read += bytes;
+      }
       ReadGroup* const one = &group;
       queue->submit({&one, 1});
       while (group.pending > 0) queue->reap(true);
-      read += kPiece * kPieces;
     }
     rates.push_back(static_cast<double>(read) / (bench_seconds() - begin));
   }
