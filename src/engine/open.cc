@@ -304,7 +304,7 @@ Status IndexImpl::replay_logs(const Manifest& manifest, const std::vector<std::u
       if (last) uncertain.push_back({lsn, end});
       for (std::span<const std::byte> rest = batch; !rest.empty();) {
         // It was parsed when it was put there.
-        const auto earlier = parse_record(rest, geometry.dimensions);
+        const auto earlier = split_record(rest, geometry.dimensions);
         TRY(replay(*earlier));
         rest = rest.subspan(earlier->header.bytes);
       }

@@ -186,7 +186,7 @@ Status IndexImpl::write_group(std::span<Batch* const> group) {
   for (Batch* batch : group) {
     for (std::size_t at = 0; at < batch->records.size();) {
       // The checksum was just computed, so parsing cannot fail.
-      const auto record = parse_record(std::span(batch->records).subspan(at), geometry.dimensions);
+      const auto record = split_record(std::span(batch->records).subspan(at), geometry.dimensions);
       if (apply(*record)) ++batch->result.rows;
       batch->result.lsn = record->header.lsn;
       at += record->header.bytes;

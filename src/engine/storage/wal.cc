@@ -47,7 +47,7 @@ std::size_t stamp_record(std::span<std::byte> records, std::uint64_t lsn,
   return header.bytes;
 }
 
-std::optional<WalRecord> parse_record(std::span<const std::byte> bytes, std::uint32_t dimensions) {
+std::optional<WalRecord> split_record(std::span<const std::byte> bytes, std::uint32_t dimensions) {
   WalRecord out;
   auto& h = out.header;
   if (bytes.size() < sizeof h) return std::nullopt;
@@ -59,9 +59,15 @@ std::optional<WalRecord> parse_record(std::span<const std::byte> bytes, std::uin
       h.bytes != record_bytes(h.attribute_bytes, vector_bytes) || h.bytes > bytes.size())
     return std::nullopt;
   out.raw = bytes.first(h.bytes);
-  if (crc32c(out.raw.subspan(sizeof h.checksum)) != h.checksum) return std::nullopt;
   out.attributes = out.raw.subspan(sizeof h, h.attribute_bytes);
   out.vector = out.raw.subspan(sizeof h + round_up(h.attribute_bytes, 8), vector_bytes);
+  return out;
+}
+
+std::optional<WalRecord> parse_record(std::span<const std::byte> bytes, std::uint32_t dimensions) {
+  auto out = split_record(bytes, dimensions);
+  if (!out || crc32c(out->raw.subspan(sizeof out->header.checksum)) != out->header.checksum)
+    return std::nullopt;
   return out;
 }
 
@@ -128,8 +134,9 @@ Result<std::unique_ptr<AppendFile>> copy_wal(Storage& storage,
   return out;
 }
 
-WalReader::WalReader(std::shared_ptr<ReadFile> file, std::string name, std::uint32_t dimensions)
-    : file_(std::move(file)), name_(std::move(name)), dimensions_(dimensions) {
+WalReader::WalReader(Storage& storage, std::shared_ptr<ReadFile> file, std::string name,
+                     std::uint32_t dimensions)
+    : storage_(storage), file_(std::move(file)), name_(std::move(name)), dimensions_(dimensions) {
   carry_bytes_ =
       round_up(record_bytes(kAttributeBytesMax, std::uint64_t{2} * dimensions), kBlockBytes);
 }
@@ -138,7 +145,7 @@ Result<WalReader> WalReader::open(Storage& storage, const std::filesystem::path&
                                   const Uuid& index, std::uint32_t dimensions,
                                   std::uint64_t file_number) {
   ASSIGN_OR_RETURN(auto file, storage.open(path));
-  WalReader reader(std::move(file), path.native(), dimensions);
+  WalReader reader(storage, std::move(file), path.native(), dimensions);
   reader.offset_ = sizeof(WalHeader);
   const std::uint64_t size = reader.file_->size();
   WalHeader header{};
@@ -167,23 +174,56 @@ Result<WalReader> WalReader::open(Storage& storage, const std::filesystem::path&
   return reader;
 }
 
+/// The block behind the window, which the disk reads while the window's records are looked at.
+struct WalReader::Ahead {
+  explicit Ahead(Storage& storage) : queue(storage.make_read_queue()) {}
+  Ahead(const Ahead&) = delete;
+  Ahead& operator=(const Ahead&) = delete;
+  ~Ahead() { (void)wait(); }
+
+  void begin(const ReadFile& file, std::uint64_t offset, std::span<std::byte> out) {
+    group.requests.assign(1, {&file, offset, out, {}});
+    ReadGroup* const one = &group;
+    queue->submit({&one, 1});
+  }
+  Status wait() {
+    while (group.pending > 0) queue->reap(true);
+    return group.requests.empty() ? Status() : group.requests.front().status;
+  }
+
+  std::unique_ptr<ReadQueue> queue;
+  AlignedBuffer buffer;
+  ReadGroup group;
+};
+
+WalReader::WalReader(WalReader&&) noexcept = default;
+WalReader::~WalReader() = default;
+
 Status WalReader::refill() {
-  if (buffer_.size() == 0) buffer_ = AlignedBuffer(carry_bytes_ + kReadBytes);
+  const auto read_ahead = [&] {
+    const auto bytes = std::min<std::uint64_t>(kReadBytes, file_->size() - read_to_);
+    ahead_->begin(*file_, read_to_, ahead_->buffer.span().subspan(carry_bytes_, bytes));
+  };
   if (read_to_ == 0) {
     // The first block begins at the file's beginning, so that every block is aligned.
-    const auto bytes = std::min<std::uint64_t>(kReadBytes, file_->size());
-    const auto block = buffer_.span().subspan(carry_bytes_, bytes);
-    TRY(file_->read(0, block));
-    window_ = block.subspan(sizeof(WalHeader));
-    read_to_ = bytes;
-    return {};
+    ahead_ = std::make_unique<Ahead>(storage_);
+    buffer_ = AlignedBuffer(carry_bytes_ + kReadBytes);
+    ahead_->buffer = AlignedBuffer(carry_bytes_ + kReadBytes);
+    read_ahead();
   }
-  std::byte* carried = buffer_.data() + carry_bytes_ - window_.size();
-  std::memmove(carried, window_.data(), window_.size());
-  const auto bytes = std::min<std::uint64_t>(kReadBytes, file_->size() - read_to_);
-  TRY(file_->read(read_to_, buffer_.span().subspan(carry_bytes_, bytes)));
+  TRY(ahead_->wait());
+  std::byte* const carried = ahead_->buffer.data() + carry_bytes_ - window_.size();
+  std::memcpy(carried, window_.data(), window_.size());
+  const std::size_t bytes = ahead_->group.requests.front().out.size();
   window_ = {carried, window_.size() + bytes};
+  if (read_to_ == 0) window_ = window_.subspan(sizeof(WalHeader));
   read_to_ += bytes;
+  std::swap(buffer_, ahead_->buffer);
+  if (read_to_ < file_->size()) {
+    read_ahead();
+  } else {
+    ahead_.reset();
+  }
   return {};
 }
 

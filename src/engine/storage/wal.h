@@ -33,6 +33,8 @@ std::size_t stamp_record(std::span<std::byte> records, std::uint64_t lsn,
                          std::uint64_t durable_lsn);
 /// A record's parts, when `bytes` begins with one whose checksum and lengths hold.
 std::optional<WalRecord> parse_record(std::span<const std::byte> bytes, std::uint32_t dimensions);
+/// The same of bytes whose checksum is known to hold.
+std::optional<WalRecord> split_record(std::span<const std::byte> bytes, std::uint32_t dimensions);
 
 /// Makes an empty log whose header and name are durable when this returns.
 Result<std::unique_ptr<AppendFile>> create_wal(Storage& storage,
@@ -57,6 +59,9 @@ class WalReader {
   static Result<WalReader> open(Storage& storage, const std::filesystem::path& path,
                                 const Uuid& index, std::uint32_t dimensions, std::uint64_t file);
 
+  WalReader(WalReader&&) noexcept;
+  ~WalReader();
+
   /// The next record, or false at the first byte that does not begin a whole one.
   Result<bool> next(WalRecord& record);
 
@@ -71,9 +76,12 @@ class WalReader {
   [[nodiscard]] const std::string& name() const { return name_; }
 
  private:
-  WalReader(std::shared_ptr<ReadFile> file, std::string name, std::uint32_t dimensions);
+  struct Ahead;
+  WalReader(Storage& storage, std::shared_ptr<ReadFile> file, std::string name,
+            std::uint32_t dimensions);
   Status refill();
 
+  Storage& storage_;
   std::shared_ptr<ReadFile> file_;
   std::string name_;
   std::uint32_t dimensions_ = 0;
@@ -85,6 +93,7 @@ class WalReader {
   AlignedBuffer buffer_;
   std::span<const std::byte> window_;  // unread bytes, at offset_
   std::uint64_t read_to_ = 0;          // file offset behind the window
+  std::unique_ptr<Ahead> ahead_;       // last: what it reads into goes after it
 };
 
 }  // namespace similis::engine
