@@ -7,7 +7,7 @@ namespace similis::engine {
 namespace {
 
 constexpr char kMagic[8] = {'S', 'I', 'M', 'W', 'A', 'L', '1', '\n'};
-constexpr std::size_t kReadBytes = 4 << 20;
+constexpr std::uint64_t kReadBytes = 4 << 20;
 
 std::uint64_t record_bytes(std::uint64_t attribute_bytes, std::uint64_t vector_bytes) {
   return sizeof(WalRecordHeader) + round_up(attribute_bytes, 8) + round_up(vector_bytes, 8);
@@ -134,6 +134,35 @@ Result<std::unique_ptr<AppendFile>> copy_wal(Storage& storage,
   return out;
 }
 
+/// The block behind the window, which the disk reads while the window's records are looked at.
+struct WalReader::Ahead {
+  Ahead(Storage& storage, std::size_t room) : queue(storage.make_read_queue()), buffer(room) {}
+  Ahead(const Ahead&) = delete;
+  Ahead& operator=(const Ahead&) = delete;
+  ~Ahead() { (void)wait(); }
+
+  void begin(const ReadFile& file, std::uint64_t offset, std::span<std::byte> out) {
+    // Whole blocks of the disk go past the page cache, what is left at a file's end cannot.
+    const std::size_t whole = out.size() / kBlockBytes * kBlockBytes;
+    bytes = out.size();
+    group.requests.clear();
+    if (whole > 0) group.requests.push_back({&file, offset, out.first(whole), {}});
+    if (whole < bytes) group.requests.push_back({&file, offset + whole, out.subspan(whole), {}});
+    ReadGroup* const one = &group;
+    queue->submit({&one, 1});
+  }
+  Status wait() {
+    while (group.pending > 0) queue->reap(true);
+    for (const ReadRequest& request : group.requests) TRY(request.status);
+    return {};
+  }
+
+  std::unique_ptr<ReadQueue> queue;
+  AlignedBuffer buffer;
+  std::size_t bytes = 0;
+  ReadGroup group;
+};
+
 WalReader::WalReader(Storage& storage, std::shared_ptr<ReadFile> file, std::string name,
                      std::uint32_t dimensions)
     : storage_(storage), file_(std::move(file)), name_(std::move(name)), dimensions_(dimensions) {
@@ -174,53 +203,31 @@ Result<WalReader> WalReader::open(Storage& storage, const std::filesystem::path&
   return reader;
 }
 
-/// The block behind the window, which the disk reads while the window's records are looked at.
-struct WalReader::Ahead {
-  explicit Ahead(Storage& storage) : queue(storage.make_read_queue()) {}
-  Ahead(const Ahead&) = delete;
-  Ahead& operator=(const Ahead&) = delete;
-  ~Ahead() { (void)wait(); }
-
-  void begin(const ReadFile& file, std::uint64_t offset, std::span<std::byte> out) {
-    group.requests.assign(1, {&file, offset, out, {}});
-    ReadGroup* const one = &group;
-    queue->submit({&one, 1});
-  }
-  Status wait() {
-    while (group.pending > 0) queue->reap(true);
-    return group.requests.empty() ? Status() : group.requests.front().status;
-  }
-
-  std::unique_ptr<ReadQueue> queue;
-  AlignedBuffer buffer;
-  ReadGroup group;
-};
-
 WalReader::WalReader(WalReader&&) noexcept = default;
 WalReader::~WalReader() = default;
 
 Status WalReader::refill() {
-  const auto read_ahead = [&] {
-    const auto bytes = std::min<std::uint64_t>(kReadBytes, file_->size() - read_to_);
-    ahead_->begin(*file_, read_to_, ahead_->buffer.span().subspan(carry_bytes_, bytes));
-  };
+  const std::size_t room = carry_bytes_ + kReadBytes;
   if (read_to_ == 0) {
     // The first block begins at the file's beginning, so that every block is aligned.
-    ahead_ = std::make_unique<Ahead>(storage_);
-    buffer_ = AlignedBuffer(carry_bytes_ + kReadBytes);
-    ahead_->buffer = AlignedBuffer(carry_bytes_ + kReadBytes);
-    read_ahead();
+    buffer_ = AlignedBuffer(room);
+    const auto bytes = std::min<std::uint64_t>(kReadBytes, file_->size());
+    const auto block = buffer_.span().subspan(carry_bytes_, bytes);
+    TRY(file_->read(0, block));
+    window_ = block.subspan(sizeof(WalHeader));
+    read_to_ = bytes;
+  } else {
+    TRY(ahead_->wait());
+    std::byte* const carried = ahead_->buffer.data() + carry_bytes_ - window_.size();
+    if (!window_.empty()) std::memcpy(carried, window_.data(), window_.size());
+    window_ = {carried, window_.size() + ahead_->bytes};
+    read_to_ += ahead_->bytes;
+    std::swap(buffer_, ahead_->buffer);
   }
-  TRY(ahead_->wait());
-  std::byte* const carried = ahead_->buffer.data() + carry_bytes_ - window_.size();
-  std::memcpy(carried, window_.data(), window_.size());
-  const std::size_t bytes = ahead_->group.requests.front().out.size();
-  window_ = {carried, window_.size() + bytes};
-  if (read_to_ == 0) window_ = window_.subspan(sizeof(WalHeader));
-  read_to_ += bytes;
-  std::swap(buffer_, ahead_->buffer);
-  if (read_to_ < file_->size()) {
-    read_ahead();
+  if (const auto rest = file_->size() - read_to_; rest > 0) {
+    if (!ahead_) ahead_ = std::make_unique<Ahead>(storage_, room);
+    ahead_->begin(*file_, read_to_,
+                  ahead_->buffer.span().subspan(carry_bytes_, std::min(kReadBytes, rest)));
   } else {
     ahead_.reset();
   }
