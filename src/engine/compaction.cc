@@ -1,10 +1,11 @@
 #include <algorithm>
-#include <limits>
+#include <chrono>
 
 #include "base/log.h"
 #include "base/scope_exit.h"
 #include "engine/index_impl.h"
 #include "engine/storage/part_writer.h"
+#include "engine/without_bad_alloc.h"
 
 namespace similis::engine {
 namespace {
@@ -15,6 +16,10 @@ constexpr std::size_t kPartsMax = 32;
 constexpr std::uint32_t kDeadRowsMin = 1024;
 // Of attributes: a record is about 40 bytes.
 constexpr std::uint32_t kSupersededMin = 4096;
+// What is left of the disk to logs and to others.
+constexpr std::uint64_t kLeftFree = 64 << 20;
+// After a failure, for lack of space mostly.
+constexpr std::chrono::seconds kRetryFirst{2}, kRetryLast{600};
 
 std::uint32_t live_rows(const Segment& segment) {
   return segment.rows() - segment.dead();
@@ -80,6 +85,52 @@ Result<std::unique_lock<std::mutex>> IndexImpl::take_turn(const CallOptions& cal
   }
 }
 
+bool IndexImpl::compaction_is_due() const {
+  return std::chrono::steady_clock::now() >= compaction_not_before && !choose_due().empty();
+}
+
+// One that fails is tried again ever more rarely, and leaves the disk and what else is due alone.
+void IndexImpl::compact_what_is_due(const CallOptions& call) {
+  // A call that waits for its turn does the same, on more threads.
+  while (!stopping && turns_wanted == 0) {
+    {
+      std::lock_guard lock(commit_mutex);
+      if (!compaction_is_due()) return;
+    }
+    const auto done = compact_once(&IndexImpl::choose_due, call);
+    std::lock_guard lock(commit_mutex);
+    if (done.ok()) {
+      compaction_retry = kRetryFirst;
+      if (!*done) return;
+      continue;
+    }
+    if (done.error().code == ErrorCode::cancelled) return;
+    compaction_retry = std::max(compaction_retry, kRetryFirst);
+    compaction_not_before = std::chrono::steady_clock::now() + compaction_retry;
+    compaction_retry = std::min(2 * compaction_retry, kRetryLast);
+    similis::log(LogLevel::warning,
+                 "compacting " + directory.native() + ": " + done.error().message);
+    return;
+  }
+}
+
+// Better not begun than given up with the disk full, when nothing else can be written either.
+Status IndexImpl::check_space(const Inputs& inputs) {
+  std::uint64_t needed = 0;
+  {
+    std::lock_guard lock(commit_mutex);
+    for (const auto& input : inputs)
+      needed += geometry.slots(live_rows(*input)) * geometry.slot_bytes +
+                graph_size_at_most(live_rows(*input)).bytes_beside_codes;
+  }
+  ASSIGN_OR_RETURN(const std::uint64_t free, storage.free_bytes(directory));
+  if (free >= needed + std::min(needed, kLeftFree)) return {};
+  return Error(ErrorCode::resource_exhausted,
+               directory.native() + ": compacting takes " + std::to_string(needed) +
+                   " bytes for a while, " + std::to_string(free) + " are free",
+               "Make room on that disk.");
+}
+
 Result<bool> IndexImpl::compact_once(Inputs (IndexImpl::*choose)() const, const CallOptions& call) {
   ASSIGN_OR_RETURN(const auto turn, take_turn(call));
   Compaction compaction;
@@ -91,7 +142,10 @@ Result<bool> IndexImpl::compact_once(Inputs (IndexImpl::*choose)() const, const 
     if (compaction.inputs.empty()) return false;
     for (const auto& input : compaction.inputs) seal = seal || !input->sealed();
   }
+  TRY(check_space(compaction.inputs));
   if (seal) TRY(checkpoint(Seal::now, nullptr));
+  compacting = true;
+  const ScopeExit ended([this] { compacting = false; });
 
   std::shared_ptr<const SnapshotState> frozen;
   {
@@ -101,16 +155,21 @@ Result<bool> IndexImpl::compact_once(Inputs (IndexImpl::*choose)() const, const 
     compaction.output = make_segment();
     compaction.part_file = next_file++;
   }
-  Status status = build(compaction, *frozen, call);
+  Status status = without_bad_alloc([&]() -> Status {
+    TRY(build(compaction, *frozen, call));
+    frozen.reset();
+    return checkpoint(Seal::when_full, &compaction);
+  });
   frozen.reset();
-  if (status.ok()) status = checkpoint(Seal::when_full, &compaction);
   if (!compaction.installed) {
     {
       std::lock_guard lock(commit_mutex);
       for (const auto& input : compaction.inputs) {
         input->stop_tracking();
         // Others are not to wait for one that cannot be written anew; verify finds it again.
-        if (!status.ok() && status.error().code != ErrorCode::cancelled) input->set_damaged(false);
+        const bool given_up = !status.ok() && status.error().code != ErrorCode::cancelled &&
+                              status.error().code != ErrorCode::deadline_exceeded;
+        if (given_up) input->set_damaged(false);
       }
     }
     std::vector<std::string> wrote;
@@ -154,8 +213,8 @@ Status IndexImpl::build(Compaction& compaction, const SnapshotState& snapshot,
       damaged.clear();
       auto block = chunk.block();
       if (!block) {
-        budget->reserve(geometry.chunk_bytes());
-        ASSIGN_OR_RETURN(block, input->read_block(c, rows, *buffer, damaged));
+        ASSIGN_OR_RETURN(block, input->read_block(Reserved::of(budget, geometry.chunk_bytes()), c,
+                                                  rows, *buffer, damaged));
         if (!damaged.empty()) drop_damaged(*input, damaged);
       }
       for (std::uint32_t i = 0; i < rows; ++i) {
@@ -200,8 +259,10 @@ Status IndexImpl::build(Compaction& compaction, const SnapshotState& snapshot,
       return {};
   }
   // Before anybody searches it: until it has a graph every row would be compared.
-  auto made = make_graph(output.view(compaction.output), output.rows(), snapshot.lsn,
-                         background_threads(), call);
+  auto made = without_bad_alloc([&] {
+    return make_graph(output.view(compaction.output), output.rows(), snapshot.lsn,
+                      background_threads(), call);
+  });
   if (made.ok()) {
     output.set_graph(std::move(made->graph));
     output.set_stored_graph(made->stored);

@@ -70,6 +70,8 @@ class CrashRun {
       if (testing::Test::HasFatalFailure()) return;
     }
   }
+  /// How many times a graph was there when all was checked.
+  [[nodiscard]] std::size_t with_graph() const { return with_graph_; }
 
  private:
   void schedule_fault() {
@@ -242,6 +244,23 @@ class CrashRun {
       if (settled) possible = {found};
     }
     ASSERT_EQ(index_->statistics().rows, live.size());
+    with_graph_ += index_->statistics().graph_rows > 0 ? 1 : 0;
+    if (!settled || live.empty()) return expect_sound();
+    // By the graph, where there is one: wide enough to find what comparing all finds.
+    const auto query = vector_of(writes_ + 1);
+    const auto truth = index_->search(query, {.k = 3, .recall = 1});
+    const auto found = index_->search(query, {.k = 3, .reach = 10, .doubt = 10});
+    ASSERT_TRUE(truth.ok() && found.ok());
+    ASSERT_EQ(found->hits[0].size(), truth->hits[0].size());
+    for (std::size_t i = 0; i < truth->hits[0].size(); ++i) {
+      ASSERT_TRUE(live.contains(found->hits[0][i].id));
+      ASSERT_NEAR(found->hits[0][i].score, truth->hits[0][i].score,
+                  1e-4F * std::max(1.0F, std::abs(truth->hits[0][i].score)));
+    }
+    expect_sound();
+  }
+
+  void expect_sound() {
     ASSERT_LE(index_->statistics().segments, 5U);
     const auto damage = index_->verify({});
     ASSERT_TRUE(damage.ok()) << damage.error().message;
@@ -277,6 +296,7 @@ class CrashRun {
   std::uint64_t writes_ = 0;
   std::unique_ptr<Index> index_;
   std::map<std::uint64_t, std::set<MaybeState>> model_;
+  std::size_t with_graph_ = 0;
 };
 
 std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
@@ -287,10 +307,16 @@ std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
 TEST(Crash, EveryAcknowledgedWriteSurvives) {
   const std::uint64_t first = number_from("SIMILIS_CRASH_SEED", std::random_device{}());
   const std::uint64_t count = number_from("SIMILIS_CRASH_SEEDS", 200);
+  std::size_t with_graph = 0;
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     SCOPED_TRACE("SIMILIS_CRASH_SEEDS=1 SIMILIS_CRASH_SEED=" + std::to_string(seed));
-    CrashRun(seed).run();
+    CrashRun run(seed);
+    run.run();
     if (HasFatalFailure()) return;
+    with_graph += run.with_graph();
+  }
+  if (count >= 100) {
+    EXPECT_GT(with_graph, count / 20);  // checks of what a graph leads to
   }
 }
 

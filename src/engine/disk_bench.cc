@@ -32,6 +32,7 @@ namespace {
 
 bool json = false;
 bool hard = false;
+constexpr unsigned kThreads = 2;  // of all that are compared
 
 /// Resident memory of this process, MB.
 double resident_mb() {
@@ -62,6 +63,7 @@ void build(const std::filesystem::path& work, Table<float> base) {
   shape.kind = IndexKind::graph;
   IndexOptions options;
   options.graph_rows_min = UINT32_MAX;  // one building at the end
+  options.threads = kThreads;
   double begin = bench_seconds();
   {
     const auto index = must(Index::create(work, shape, options));
@@ -80,7 +82,9 @@ void build(const std::filesystem::path& work, Table<float> base) {
   base = {};
   ::malloc_trim(0);
   const double resident_before = resident_mb();
-  const auto index = must(Index::open(work, {}));
+  options = {};
+  options.threads = kThreads;
+  const auto index = must(Index::open(work, options));
   const bool peak_counts = forget_peak();
   begin = bench_seconds();
   must(index->build_graphs({}));
@@ -240,6 +244,7 @@ std::string apart(const std::function<std::string()>& what) {
 void search(const std::filesystem::path& work, const Table<float>& queries,
             const Table<std::int64_t>& truth, std::uint64_t memory, const std::string& tier) {
   IndexOptions options;
+  options.threads = kThreads;
   if (memory != 0) options.memory = make_memory_budget(memory);
   forget(work);
   const double resident_before = resident_mb();

@@ -15,7 +15,6 @@
 #include "engine/codes/frame.h"
 #include "engine/graph/build.h"
 #include "engine/graph/walk.h"
-#include "engine/simd/kernels.h"
 
 namespace similis::engine {
 namespace {

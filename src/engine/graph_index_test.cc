@@ -78,9 +78,11 @@ TEST_F(GraphIndexTest, MoreRecallTakesMoreReads) {
     return index->statistics().reads - before;
   };
   std::vector<std::uint64_t> reads;
-  for (const float target : {0.9F, 0.95F, 0.99F, 0.999F}) {
+  // Of 2000 neighbours each: the slack is what chance makes of them.
+  for (const auto& [target, slack] :
+       {std::pair{0.9F, 0.02F}, {0.95F, 0.015F}, {0.99F, 0.008F}, {0.999F, 0.004F}}) {
     const SearchOptions options{.recall = target};
-    EXPECT_GE(recall(*index, Metric::cosine, options), target - 0.02F) << target;
+    EXPECT_GE(recall(*index, Metric::cosine, options), target - slack) << target;
     reads.push_back(reads_of(options));
   }
   EXPECT_LT(reads[0], reads[2]);
@@ -99,12 +101,14 @@ TEST_F(GraphIndexTest, MoreRecallTakesMoreReads) {
 // Whatever share of the rows passes a filter, the page is full and the nearest are on it.
 TEST_F(GraphIndexTest, FiltersKeepPagesFull) {
   auto index = make();
-  fill(*index, 4000);
+  fill(*index, 10000);
   ASSERT_TRUE(index->build_graphs({}).ok());
-  for (const std::uint32_t step : {1U, 2U, 5U, 20U, 100U, 1000U, 4000U}) {
+  const double unfiltered = recall(*index, Metric::cosine, {});
+  EXPECT_GE(unfiltered, 0.98);
+  for (const std::uint32_t step : {1U, 2U, 5U, 20U, 100U, 1000U, 10000U}) {
     SearchOptions options;
     options.filter = every(step);
-    EXPECT_GE(recall(*index, Metric::cosine, options), 0.97) << "one row in " << step;
+    EXPECT_GE(recall(*index, Metric::cosine, options), unfiltered - 0.01) << "one row in " << step;
   }
   SearchOptions none;
   none.filter = [](const AttributeColumns&, std::uint32_t, std::uint32_t,
@@ -127,13 +131,51 @@ TEST_F(GraphIndexTest, AFilterThatContradictsTheQueryFindsTheNearestAllTheSame) 
   }
   put(*index, 1, vectors);
   ASSERT_TRUE(index->build_graphs({}).ok());
-  SearchOptions options;
-  options.filter = [](const AttributeColumns&, std::uint32_t first, std::uint32_t count,
-                      std::span<std::uint64_t> bits) {
-    for (std::uint32_t i = 0; i < count; ++i)
-      if (first + i >= 3000) bits[i / 64] |= std::uint64_t{1} << (i % 64);
-  };
-  EXPECT_GE(recall(*index, Metric::cosine, options), 0.97);
+  const double unfiltered = recall(*index, Metric::cosine, {});
+  for (const std::uint32_t from : {3000U, 5940U, 5999U}) {  // half of all, a hundredth, one
+    SearchOptions options;
+    options.filter = [from](const AttributeColumns&, std::uint32_t first, std::uint32_t count,
+                            std::span<std::uint64_t> bits) {
+      for (std::uint32_t i = 0; i < count; ++i)
+        if (first + i >= from) bits[i / 64] |= std::uint64_t{1} << (i % 64);
+    };
+    EXPECT_GE(recall(*index, Metric::cosine, options), unfiltered - 0.01) << from;
+  }
+}
+
+// Two thousand rows that differ by a thousandth, more than any list of a walk holds: beside them
+// others are found as ever, and of them some that are as near as the nearest.
+TEST_F(GraphIndexTest, NearCopiesDoNoHarm) {
+  options_.segment_rows = 6000;
+  options_.memory = make_memory_budget(7 << 20);  // no room for the vectors
+  auto index = make();
+  fill(*index, 4000);
+  const auto copied = near(centres_);
+  std::normal_distribution<float> normal;
+  std::vector<std::vector<float>> copies(2000, copied);
+  for (auto& copy : copies)
+    for (float& v : copy) v += 1e-3F * normal(random_);
+  put(*index, 4001, copies);
+  ASSERT_TRUE(index->build_graphs({}).ok());
+  ASSERT_EQ(index->statistics().graph_rows, 6000U);
+  ASSERT_EQ(index->statistics().vector_bytes_in_memory, 0U);
+  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.98);
+  for (const ScoreMode scores : {ScoreMode::exact, ScoreMode::bounded}) {
+    SearchOptions options;
+    options.scores = scores;
+    for (int q = 0; q < 20; ++q) {
+      const auto& query = q == 0 ? copied : copies[random_() % copies.size()];
+      const auto truth = index->search(query, {.recall = 1});
+      const auto answer = index->search(query, options);
+      ASSERT_TRUE(truth.ok() && answer.ok());
+      ASSERT_EQ(answer->hits[0].size(), 10U);
+      for (const Hit& hit : answer->hits[0]) {
+        EXPECT_GE(hit.id, 4001U);
+        const float score = Model::score(Metric::cosine, query, model_.rows.at(hit.id).vector);
+        EXPECT_GE(score, truth->hits[0].back().score - 1e-5F);
+      }
+    }
+  }
 }
 
 // Copies of a row are each found; zero vectors come where nothing better is left.
@@ -230,10 +272,12 @@ TEST_F(GraphIndexTest, CopiesAreReadOnce) {
 
 class DimensionsTest : public GraphIndexTest {
  protected:
-  void expect_found(std::uint32_t dimensions, std::uint64_t count, bool has_graph) {
+  void expect_found(std::uint32_t dimensions, std::uint64_t count, bool has_graph,
+                    Metric metric = Metric::l2) {
     SCOPED_TRACE(dimensions);
-    const auto path = folder_.path() / std::to_string(dimensions);
-    auto index = Index::create(path, {dimensions, Metric::l2, IndexKind::graph}, options_);
+    const auto path =
+        folder_.path() / (std::to_string(dimensions) + "-" + std::to_string(int(metric)));
+    auto index = Index::create(path, {dimensions, metric, IndexKind::graph}, options_);
     ASSERT_TRUE(index.ok());
     std::vector<std::vector<float>> centres, vectors;
     for (int i = 0; i < 30; ++i) centres.push_back(random_vector(random_, dimensions));
@@ -272,6 +316,7 @@ TEST_F(DimensionsTest, AreFewOrMany) {
 // The most that graphs are made of; with more every row is compared.
 TEST_F(DimensionsTest, AreTheMostOfAGraph) {
   expect_found(8192, 300, true);
+  expect_found(8192, 300, true, Metric::cosine);
   expect_found(8193, 300, false);
 }
 

@@ -118,7 +118,7 @@ class GraphMaker {
   [[nodiscard]] GoOn go_on() const {
     return [this](std::size_t done) {
       index_.graph_rows_done = done;
-      return rows_.check().ok();
+      return rows_.check();
     };
   }
 
@@ -233,7 +233,7 @@ class GraphMaker {
     std::vector<std::byte> bytes, others;
     ScratchPool::Lease buffer(index_.scratch);
     const auto read = [&](std::uint32_t row, std::vector<std::byte>& to) {
-      return rows_.view().segment->read_row(*rows_.view().chunks, row, *buffer, to);
+      return rows_.view().segment->read_row(*rows_.view().chunks, row, *buffer, to, nullptr);
     };
     for (std::uint32_t row = 0; row < first_; ++row) {
       if (row != from.entry && from.graph.degree(row) == 0) continue;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 #include <functional>
 #include <limits>
 #include <utility>
@@ -22,6 +21,8 @@ constexpr std::size_t kBufferMin = 512 << 10, kBufferKeptMax = 1 << 20;
 // made again, to look at more.
 constexpr int kRoundsMax = 4;
 constexpr float kScanDoubt = 3;
+// After so much of a walk or a scan it is asked whether anybody still waits.
+constexpr std::size_t kStepsUnasked = 256, kRowsUnasked = 4096;
 
 }  // namespace
 
@@ -32,19 +33,18 @@ GraphSearch::GraphSearch(const SnapshotState& snapshot, const IndexShape& shape,
       shape_(shape),
       options_(options),
       sources_(std::move(sources)),
-      workers_(workers) {
-  if (options_.filter) mark();
-}
+      workers_(workers) {}
 
 // The filter's bits for the rows of the graphs. Zero vectors keep theirs, for offer_zeros(), and
 // are not counted.
-void GraphSearch::mark() {
+Status GraphSearch::mark() {
   for (GraphSource& source : sources_) {
     const SegmentGraph& graph = *source.view->graph;
     const std::uint32_t chunk_rows = source.view->segment->geometry().chunk_rows;
     const std::uint32_t rows = graph.rows();
     source.wanted.assign((rows + 63) / 64, 0);
     for (std::uint32_t chunk = 0; std::uint64_t{chunk} * chunk_rows < rows; ++chunk) {
+      TRY(options_.call.check());
       const std::uint32_t first = chunk * chunk_rows;
       const std::uint32_t count = std::min(chunk_rows, rows - first);
       source.matches +=
@@ -54,6 +54,7 @@ void GraphSearch::mark() {
     for (const std::uint32_t row : graph.zeros)
       if (is_wanted(source, row)) --source.matches;
   }
+  return {};
 }
 
 bool GraphSearch::is_wanted(const GraphSource& source, std::uint32_t row) const {
@@ -71,6 +72,7 @@ Status GraphSearch::run(std::span<const float* const> queries, ThreadPool& pool,
   counters_ = &counters;
   tops_ = &tops;
   damaged_ = &damaged;
+  if (options_.filter) TRY(mark());
   const auto workers =
       static_cast<unsigned>(std::min<std::size_t>(threads, (queries.size() + 3) / 4));
   group_ = std::clamp<std::size_t>(queries.size() / std::max(workers, 1U), 1, kGroup);
@@ -194,13 +196,12 @@ Status GraphSearch::gather(GraphWorker& worker, std::span<Walker> walkers,
   if (walks) {
     for (Walker& walker : walkers)
       walker.walk.begin(graph.graph, graph.codes, *walker.code, graph.entries, plan.limits());
+    std::size_t steps = 0;
     for (bool more = true; more;) {
       more = false;
       for (Walker& walker : walkers) more = walker.walk.step() || more;
+      if (++steps % kStepsUnasked == 0) TRY(options_.call.check());
     }
-    std::uint64_t compared = 0;
-    for (const Walker& walker : walkers) compared += walker.walk.comparisons();
-    comparisons_.fetch_add(compared, std::memory_order_relaxed);
   }
   for (Walker& walker : walkers) TRY(collect(walker, source_number, plan, walks));
   return {};
@@ -252,7 +253,11 @@ Status GraphSearch::collect(Walker& walker, std::uint32_t source_number, WalkPla
   // What is worth comparing all is worth a few more reads.
   if (options_.doubt == 0) doubt = std::max(doubt, kScanDoubt);
   auto zero = graph.zeros.begin();
+  Status wanted;
+  std::size_t scanned = 0;
   const auto scan = [&](std::uint32_t row) {
+    if (++scanned % kRowsUnasked == 0 && wanted.ok()) wanted = options_.call.check();
+    if (!wanted.ok()) return;
     while (zero != graph.zeros.end() && *zero < row) ++zero;
     if (zero != graph.zeros.end() && *zero == row) return;
     if (!graph.is_copy.empty() && (graph.is_copy[row / 64] >> (row % 64) & 1) != 0) return;
@@ -264,6 +269,7 @@ Status GraphSearch::collect(Walker& walker, std::uint32_t source_number, WalkPla
   } else {
     for_set_bits(source.wanted, 0, graph.rows(), scan);
   }
+  TRY(std::move(wanted));
   // Copies whose original may not be returned.
   for (std::size_t i = 0; i < graph.copies.size(); ++i) {
     const std::uint32_t node = graph.copies[i].original;
@@ -374,10 +380,11 @@ Status GraphSearch::finish(Flight& flight) {
   const auto pairs = shape_.metric == Metric::l2 ? kernels.l2 : kernels.dot;
   const float* query = flight.vector;
   TopK& top = (*tops_)[flight.query];
-  std::vector<std::byte> copied;
+  std::vector<std::byte> again;
   for (const Flight::Chosen& one : flight.chosen) {
     const GraphSource& source = sources_[one.source];
     const std::byte* vector = one.vector;
+    std::optional<std::uint32_t> lost;
     if (vector == nullptr && one.part == nullptr) {
       offer(top, source, one.node, {0, one.estimate, true});
       continue;
@@ -385,26 +392,28 @@ Status GraphSearch::finish(Flight& flight) {
     if (one.part != nullptr) {
       const ReadRequest& request = flight.reads.requests[one.request];
       vector = request.out.data() + one.place.row_at;
-      const bool read = request.status.ok();
-      if (!read && request.status.error().code != ErrorCode::io_error &&
-          request.status.error().code != ErrorCode::corruption)
-        return request.status.error();
-      if (!read || !one.part->is_intact(one.row_in_part, one.place, request.out.data())) {
-        {
-          std::lock_guard lock(mutex_);
-          damaged_->push_back({source.view->segment, {one.row}});
+      if (!request.status.ok() ||
+          !one.part->is_intact(one.row_in_part, one.place, request.out.data())) {
+        // A second time, alone, which tells a row that is lost from a disk out of reach.
+        AlignedBuffer buffer;
+        TRY(source.view->segment->read_row(*source.view->chunks, one.row, buffer, again,
+                                           counters_));
+        if (again.empty()) {
+          {
+            std::lock_guard lock(mutex_);
+            damaged_->push_back({source.view->segment, {one.row}});
+          }
+          lost = one.row;
+          // One of equal bytes may be sound.
+          TRY(find_copy(source, one.node, one.row, again));
+          if (again.empty()) continue;
         }
-        // One of equal bytes may be sound.
-        TRY(find_copy(source, one.node, one.row, copied));
-        if (copied.empty()) continue;
-        vector = copied.data();
+        vector = again.data();
       }
     }
     const auto* row = reinterpret_cast<const std::uint16_t*>(vector);
     float raw = 0;
     pairs(&row, 1, &query, 1, shape_.dimensions, &raw);
-    const std::optional<std::uint32_t> lost =
-        vector == copied.data() ? std::optional(one.row) : std::nullopt;
     offer(top, source, one.node, {0, shape_.metric == Metric::l2 ? -raw : raw}, lost);
   }
   if (shape_.metric == Metric::cosine) offer_zeros(top);
@@ -418,7 +427,7 @@ Status GraphSearch::find_copy(const GraphSource& source, std::uint32_t node, std
   AlignedBuffer buffer;
   const auto try_row = [&](std::uint32_t row) -> Status {
     if (row == lost || !out.empty() || !is_wanted(source, row)) return {};
-    return source.view->segment->read_row(*source.view->chunks, row, buffer, out);
+    return source.view->segment->read_row(*source.view->chunks, row, buffer, out, counters_);
   };
   out.clear();
   TRY(try_row(node));

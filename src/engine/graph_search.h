@@ -50,8 +50,6 @@ class GraphSearch {
   GraphSearch(const SnapshotState& snapshot, const IndexShape& shape, const SearchOptions& options,
               std::vector<GraphSource> sources, GraphWorkers& workers);
 
-  /// Rows that walks compared.
-  [[nodiscard]] std::uint64_t comparisons() const { return comparisons_; }
   /// As FlatSearch::run, but that queries need not be of length 1. `tops`: what was found among
   /// rows that no graph covers.
   Status run(std::span<const float* const> queries, ThreadPool& pool, unsigned threads,
@@ -72,7 +70,7 @@ class GraphSearch {
   class Landing;
   friend class GraphWorker;
 
-  void mark();
+  Status mark();
   Status work(GraphWorker& worker);
   Status begin(GraphWorker& worker, std::span<Flight> flights, AlignedBuffer& buffer,
                std::size_t first);
@@ -110,7 +108,6 @@ class GraphSearch {
   std::size_t group_ = 1;  // queries a thread takes at a time
   std::atomic<std::size_t> next_{0};
   std::atomic<bool> failed_{false};
-  std::atomic<std::uint64_t> comparisons_{0};
   ReadCounters* counters_ = nullptr;
   std::vector<TopK>* tops_ = nullptr;
   std::mutex mutex_;

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <chrono>
 
-#include "base/log.h"
 #include "engine/graph_maker.h"
 #include "engine/index_impl.h"
+#include "engine/without_bad_alloc.h"
 
 namespace similis::engine {
 namespace {
@@ -12,15 +12,6 @@ namespace {
 constexpr int kRestFactor = 10;
 // One that failed, for lack of space or memory, is not tried again at once.
 constexpr auto kAfterFailure = std::chrono::minutes(1);
-
-template <typename Make>
-auto without_bad_alloc(const Make& make) -> decltype(make()) {
-  try {
-    return make();
-  } catch (const std::bad_alloc&) {
-    return Error(ErrorCode::resource_exhausted, "out of memory");
-  }
-}
 
 }  // namespace
 

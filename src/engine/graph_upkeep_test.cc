@@ -179,6 +179,46 @@ TEST_F(GraphUpkeepTest, CompactingEndsMidwayWhenItIsCancelled) {
   EXPECT_EQ(index->statistics().graph_rows, 3800U);
 }
 
+// So do the calls that only make graphs, also at a deadline.
+TEST_F(GraphUpkeepTest, MakingAGraphEndsMidwayWhenNobodyWaits) {
+  const auto expect_end = [&](Status (Index::*make_graphs)(const CallOptions&), bool by_deadline) {
+    SCOPED_TRACE(by_deadline);
+    std::filesystem::remove_all(folder_.path() / "index");
+    model_.rows.clear();
+    options_.graph_rows_min = 100'000;  // not by itself
+    auto index = make();
+    fill(*index, 6000);
+    ASSERT_TRUE(index->close().ok());
+    index.reset();
+    options_.graph_rows_min = 5000;
+    options_.background = true;  // so that opening does not make it
+    options_.threads = 1;
+    index = reopen();
+    std::stop_source cancel;
+    std::atomic<std::uint64_t> done{0};
+    CallOptions call{.cancel = cancel.get_token()};
+    if (by_deadline)
+      call.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+    const std::jthread who_cancels([&](const std::stop_token& over) {
+      while (!over.stop_requested() && done < 100) {
+        done = index->statistics().graph_rows_done;
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      if (!by_deadline) cancel.request_stop();
+    });
+    const Status ended = ((*index).*make_graphs)(call);
+    ASSERT_FALSE(ended.ok());
+    EXPECT_EQ(ended.error().code,
+              by_deadline ? ErrorCode::deadline_exceeded : ErrorCode::cancelled);
+    EXPECT_GE(recall(*index, Metric::cosine, {}), 0.97);
+    ASSERT_TRUE(((*index).*make_graphs)({}).ok());
+    EXPECT_EQ(index->statistics().graph_rows, 6000U);
+  };
+  expect_end(&Index::build_graphs, false);
+  expect_end(&Index::build_graphs, true);
+  expect_end(&Index::optimize, false);
+}
+
 // A segment that begins beside one with a graph has one early, in the elder's frame, and its own
 // once it is large.
 TEST_F(GraphUpkeepTest, NewSegmentsBeginInTheFrameOfTheirElders) {
@@ -215,7 +255,23 @@ TEST_F(GraphUpkeepTest, ReplacedRowsAreFoundAsWell) {
     put(*index, first, vectors);
   }
   EXPECT_EQ(index->statistics().rows, 3000U);
-  EXPECT_GE(recall(*index, Metric::cosine, {}), 0.975);
+  auto fresh = Index::create(folder_.path() / "fresh",
+                             {kDimensions, Metric::cosine, IndexKind::graph}, options_);
+  ASSERT_TRUE(fresh.ok());
+  std::vector<Row> rows;
+  for (const auto& [id, row] : model_.rows) rows.push_back({id, row.vector, {}});
+  ASSERT_TRUE((*fresh)->upsert(rows, {}).ok());
+  ASSERT_TRUE((*fresh)->build_graphs({}).ok());
+  // The same 1000 queries of both.
+  const auto mean_recall = [&](const Index& which) {
+    random_.seed(seed_ + 1);
+    double sum = 0;
+    for (int i = 0; i < 5; ++i) sum += recall(which, Metric::cosine, {});
+    return sum / 5;
+  };
+  const double anew = mean_recall(**fresh);
+  EXPECT_GE(anew, 0.985);
+  EXPECT_GE(mean_recall(*index), anew - 0.005);
 }
 
 // Of inner products a longer row than the graph was made for is found at once, and has it made

@@ -121,7 +121,8 @@ struct IndexOptions {
   /// not suffice for graph_rows_min no graph is made. Segments that are larger already, made under
   /// another limit, keep their graphs, and have them made again, whatever that takes.
   std::uint64_t build_memory = UINT64_MAX;
-  /// A segment of kind `graph` gets one at this many rows; fewer are compared as quickly.
+  /// The first graph of an index of kind `graph` is made of this many rows; fewer are compared as
+  /// quickly. Once there is one, a further segment begins in its frame at a sixteenth of them.
   std::uint32_t graph_rows_min = 8192;
   /// Checkpoints, compaction and graphs on a thread of the index; false: within the write that
   /// makes them due, which keeps tests repeatable.

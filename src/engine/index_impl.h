@@ -37,7 +37,7 @@ inline constexpr std::size_t kSegmentsMax = 4;
 
 /// One index, open. Split over open.cc (recovery), write.cc (commits), checkpoint.cc,
 /// compaction.cc, graph_upkeep.cc, graph_memory.cc, maintenance.cc (what runs when; memory),
-/// read.cc and verify.cc.
+/// read.cc, statistics.cc and verify.cc.
 ///
 /// Locks, in the order they may be taken:
 ///   compaction_mutex   one compaction, or one building of a graph, at a time
@@ -86,7 +86,7 @@ struct IndexImpl {
   Status recover(const Manifest& manifest);
   Status load_segment(const Manifest::Segment& record);
   static Result<std::uint64_t> largest_id(Storage& storage, const std::filesystem::path& directory);
-  Status replay_logs(const Manifest& manifest, const std::vector<std::uint64_t>& files);
+  Status replay_logs(const std::vector<std::uint64_t>& files);
   Status replay(const WalRecord& record);  // (commit, map_mutex)
   Status rescue_tail(const std::string& name, std::uint64_t offset, std::uint64_t end,
                      std::uint64_t first_lsn);
@@ -109,7 +109,7 @@ struct IndexImpl {
   std::shared_ptr<Segment> make_segment();                 // (commit)
   /// Has vectors in memory that the next row comes behind.
   Status make_room_at_tail();                   // (commit, map_mutex)
-  Status load_tail();                           // its memory is reserved (commit, map_mutex)
+  Status load_tail(Reserved memory);            // a chunk's (commit, map_mutex)
   void begin_segment();                         // seals the open one (commit)
   void publish();                               // (commit)
   void refuse_writes(std::string why);          // (commit)
@@ -127,6 +127,10 @@ struct IndexImpl {
   [[nodiscard]] Inputs choose_any() const;
   /// Takes compaction_mutex, unless the call is cancelled while another one holds it.
   Result<std::unique_lock<std::mutex>> take_turn(const CallOptions& call);
+  [[nodiscard]] bool compaction_is_due() const;  // (commit)
+  void compact_what_is_due(const CallOptions& call);
+  /// resource_exhausted when the disk has no room for what compacting these writes.
+  Status check_space(const Inputs& inputs);
   /// Runs at most one; false when `choose` found nothing to do.
   Result<bool> compact_once(Inputs (IndexImpl::*choose)() const, const CallOptions& call);
   Status build(Compaction& compaction, const SnapshotState& snapshot, const CallOptions& call);
@@ -185,9 +189,9 @@ struct IndexImpl {
   /// Has as many bits of the codes in memory as fit now; compaction_mutex is held.
   void fit_graphs();
   void fit_graph(Segment& segment, const CodeLayout& layout);
-  /// Notes that a graph's file is damaged; it goes with the next manifest. (commit)
   /// A copy, for who holds no lock that keeps verify from taking it away.
   std::optional<StoredGraph> stored_graph_of(const Segment& segment);  // takes commit_mutex
+  /// Notes that a graph's file is damaged; it goes with the next manifest. (commit)
   void lose_graph(const Manifest::Derived& record, const std::string& why,
                   const std::string& what_follows);
   /// Reads graphs that there was no room for, once there is.
@@ -220,7 +224,6 @@ struct IndexImpl {
       std::span<const std::uint64_t> ids, const CallOptions& call);
   Result<std::vector<std::vector<float>>> fetch(std::span<const std::uint64_t> ids,
                                                 const CallOptions& call);
-  IndexStatistics statistics();
   Result<SearchAnswer> search(const SnapshotState& state, std::span<const float> queries,
                               const SearchOptions& search_options);
   /// Rows whose vectors are not what was written count as erased from here on: what cannot be
@@ -229,6 +232,9 @@ struct IndexImpl {
   bool drop_damaged(const Segment& segment, std::span<const std::uint32_t> ordinals);
   /// The same of a segment of the index. (commit, map_mutex)
   void bury(Segment& segment, std::span<const std::uint32_t> ordinals);
+
+  // --- statistics.cc
+  IndexStatistics statistics();
 
   // --- verify.cc
   Result<std::vector<DamageReport>> verify(const CallOptions& call);
@@ -251,6 +257,7 @@ struct IndexImpl {
   GraphWorkers graph_workers;
 
   std::mutex compaction_mutex;
+  std::atomic<bool> compacting{false};    // rows are copied, or will be by who waits for that
   std::atomic<unsigned> turns_wanted{0};  // of it, by calls: what the index does by itself waits
   std::mutex maintenance_mutex;
 
@@ -271,8 +278,10 @@ struct IndexImpl {
   bool graphs_changed = false;  // since the last manifest
   std::chrono::steady_clock::time_point graph_rest_until{};
   std::chrono::steady_clock::time_point graph_not_before{};  // after a failure
-  std::uint64_t lsn_seen = 0;                                // by maintenance, when it last looked
-  std::vector<DamageReport> lost_graphs{};                   // found damaged, until their files go
+  std::chrono::steady_clock::time_point compaction_not_before{};
+  std::chrono::seconds compaction_retry{};  // the next failure's
+  std::uint64_t lsn_seen = 0;               // by maintenance, when it last looked
+  std::vector<DamageReport> lost_graphs{};  // found damaged, until their files go
   /// No longer needed once the next manifest is out.
   std::vector<std::string> obsolete_files;
   std::atomic<std::uint64_t> max_id{0};
@@ -295,7 +304,7 @@ struct IndexImpl {
   std::stop_source closing;  // with `stopping`: of what the index does by itself
   std::atomic<std::uint64_t> graph_rows_wanted{0};  // of a graph that is being made
   std::atomic<std::uint64_t> graph_rows_done{0};
-  Status maintenance_status;  // of the last run (wake_mutex)
+  Status checkpoint_status;  // of maintenance's last one (wake_mutex)
   std::thread maintenance;
 };
 

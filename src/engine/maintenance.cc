@@ -29,7 +29,7 @@ bool IndexImpl::maintenance_due() {
   std::lock_guard lock(commit_mutex);
   if (!read_only.empty()) return false;
   return log_bytes.load(std::memory_order_relaxed) >= log_bytes_max() || logs.size() > kLogsMax ||
-         !choose_due().empty() || choose_graph(GraphDue::urgent).has_value();
+         compaction_is_due() || choose_graph(GraphDue::urgent).has_value();
 }
 
 bool IndexImpl::wake_maintenance() {
@@ -53,7 +53,7 @@ void IndexImpl::after_commit() {
     similis::log(LogLevel::warning,
                  "maintenance of " + directory.native() + ": " + status.error().message);
   std::lock_guard lock(wake_mutex);
-  maintenance_status = std::move(status);
+  checkpoint_status = std::move(status);
 }
 
 Status IndexImpl::throttle(const CallOptions& call) {
@@ -73,18 +73,19 @@ Status IndexImpl::throttle(const CallOptions& call) {
       std::lock_guard commit_lock(commit_mutex);
       TRY(check_writable());  // then no checkpoint comes
     }
-    // Its making takes the thread longer than anybody wants to wait.
-    const bool thread_is_busy = graph_rows_wanted > 0;
+    // With what takes longer than anybody wants to wait.
+    const bool thread_is_busy = graph_rows_wanted > 0 || compacting;
     if (thread_is_busy) TRY(checkpoint(Seal::when_full, nullptr));
     lock.lock();
     if (thread_is_busy) continue;
-    if (!maintenance_status.ok())
-      return maintenance_status.error().with_context("writes wait for a checkpoint that fails");
+    if (!checkpoint_status.ok())
+      return checkpoint_status.error().with_context("writes wait for a checkpoint that fails");
     relaxed.wait_for(lock, std::chrono::milliseconds(50), [&] { return !over() || stopping; });
   }
   return {};
 }
 
+// Fails as a checkpoint does; whatever else fails is logged, and tried again later.
 Status IndexImpl::maintain() {
   bool checkpoint_due = false;
   {
@@ -96,11 +97,7 @@ Status IndexImpl::maintain() {
   if (checkpoint_due) TRY(checkpoint(Seal::when_full, nullptr));
   relaxed.notify_all();
   const CallOptions own{.cancel = closing.get_token()};
-  // A call that waits for its turn does the same, on more threads.
-  while (!stopping && turns_wanted == 0) {
-    ASSIGN_OR_RETURN(const bool done, compact_once(&IndexImpl::choose_due, own));
-    if (!done) break;
-  }
+  compact_what_is_due(own);
   while (!stopping && turns_wanted == 0) {
     GraphDue graph_due = GraphDue::urgent;
     {
@@ -121,13 +118,16 @@ Status IndexImpl::maintain() {
       fit_graphs();
   }
   load_absent_graphs();
-  return settle_memory(Load::everything);
+  if (auto settled = settle_memory(Load::everything); !settled.ok())
+    similis::log(LogLevel::warning,
+                 "loading vectors of " + directory.native() + ": " + settled.error().message);
+  return {};
 }
 
 void IndexImpl::run_maintenance() {
   std::unique_lock lock(wake_mutex);
   while (!stopping) {
-    if (maintenance_status.ok()) {
+    if (checkpoint_status.ok()) {
       // Now and then it looks by itself whether a graph is worth making.
       wake.wait_for(lock, kLookAfter, [&] { return due || stopping; });
     } else {
@@ -146,7 +146,7 @@ void IndexImpl::run_maintenance() {
       similis::log(LogLevel::warning,
                    "maintenance of " + directory.native() + ": " + status.error().message);
     lock.lock();
-    maintenance_status = std::move(status);
+    checkpoint_status = std::move(status);
     relaxed.notify_all();
   }
 }
@@ -226,9 +226,11 @@ Status IndexImpl::settle_memory_locked(Load load_what) {
       const std::uint64_t end = std::uint64_t{held.chunk} * geometry.chunk_rows + held.rows;
       if (load_what == Load::what_is_scanned && held.view.graph && end <= held.view.graph->rows())
         continue;
-      if (!budget->try_reserve(geometry.chunk_bytes())) return;
+      auto memory = Reserved::within_limit(budget, geometry.chunk_bytes());
+      if (!memory) return;
       damaged.clear();
-      auto block = held.view.segment->read_block(held.chunk, held.rows, *buffer, damaged);
+      auto block = held.view.segment->read_block(std::move(*memory), held.chunk, held.rows, *buffer,
+                                                 damaged);
       if (!block.ok()) {
         std::lock_guard lock(failure_mutex);
         failure = std::move(block).error();
@@ -246,9 +248,10 @@ Status IndexImpl::settle_memory_locked(Load load_what) {
   const bool scanned = !graph || graph->rows() < segments.back()->rows();
   const bool wanted = load_what == Load::everything || scanned;
   if (!wanted || !segments.back()->tail_is_absent()) return {};
-  if (!budget->try_reserve(geometry.chunk_bytes())) return {};
+  auto memory = Reserved::within_limit(budget, geometry.chunk_bytes());
+  if (!memory) return {};
   std::unique_lock map_lock(map_mutex);
-  return load_tail();
+  return load_tail(std::move(*memory));
 }
 
 }  // namespace similis::engine

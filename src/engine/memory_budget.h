@@ -4,7 +4,10 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
+#include <utility>
 
 #include "engine/index.h"
 #include "engine/scratch_pool.h"
@@ -28,9 +31,9 @@ class MemoryBudget {
     tables_.fetch_add(now - before, std::memory_order_relaxed);  // modulo 2^64
   }
 
-  /// Helpers for searches and their read buffers, one set for all: however many indexes are open,
-  /// there are as many buffers at work as threads. Counted among the tables as threads × the
-  /// largest chunk of those that said what they need.
+  /// Helpers for searches and their read buffers, one set for all indexes. Counted among the tables
+  /// as threads × the largest chunk of those that said what they need: a caller works besides its
+  /// helpers, so that each further one at the same time may take a buffer more for the while.
   void join_searches(const void* key, unsigned threads, std::uint64_t chunk_bytes);
   void leave_searches(const void* key);
   [[nodiscard]] std::uint64_t scratch_bytes();
@@ -67,6 +70,34 @@ class MemoryBudget {
   std::uint64_t scratch_bytes_ = 0;
   ScratchPool scratch_;
   ThreadPool pool_{1};
+};
+
+/// Memory for vectors, reserved of a budget for as long as this lives.
+class Reserved {
+ public:
+  /// For vectors that have to be in memory.
+  static Reserved of(const std::shared_ptr<MemoryBudget>& budget, std::uint64_t bytes) {
+    budget->reserve(bytes);
+    return {budget, bytes};
+  }
+  /// None where that would pass the limit.
+  static std::optional<Reserved> within_limit(const std::shared_ptr<MemoryBudget>& budget,
+                                              std::uint64_t bytes) {
+    if (!budget->try_reserve(bytes)) return std::nullopt;
+    return Reserved(budget, bytes);
+  }
+  Reserved(Reserved&&) noexcept = default;
+  Reserved& operator=(Reserved&&) = delete;
+  ~Reserved() {
+    if (budget_) budget_->release(bytes_);
+  }
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+
+ private:
+  Reserved(std::shared_ptr<MemoryBudget> budget, std::uint64_t bytes)
+      : budget_(std::move(budget)), bytes_(bytes) {}
+  std::shared_ptr<MemoryBudget> budget_;
+  std::uint64_t bytes_;
 };
 
 }  // namespace similis::engine

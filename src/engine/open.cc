@@ -1,12 +1,11 @@
 #include <algorithm>
-#include <cstring>
 #include <deque>
 #include <random>
+#include <system_error>
 
 #include "base/log.h"
 #include "engine/index_impl.h"
 #include "engine/raw_columns.h"
-#include "engine/simd/kernels.h"
 
 namespace similis::engine {
 namespace {
@@ -69,6 +68,18 @@ Status IndexImpl::create_files(const std::filesystem::path& directory, const Ind
   if (existing.ok())
     return Error(ErrorCode::already_exists, directory.native() + ": holds an index already");
   if (existing.error().code != ErrorCode::not_found) return existing.error();
+  // An interrupted creation leaves none of these. A new manifest names none of them either, so that
+  // the next opening would take them for left-over files.
+  ASSIGN_OR_RETURN(const auto names, storage.list(directory));
+  for (const std::string& name : names) {
+    const FileKind kind = parse_name(name).kind;
+    if (kind == FileKind::other || kind == FileKind::temporary) continue;
+    return Error(ErrorCode::corruption,
+                 directory.native() + ": holds " + name + " of an index, whose " +
+                     std::string(kManifestName) + " is missing",
+                 "Bring that back from a copy, or move the folder away: its vectors are then made "
+                 "again.");
+  }
   Manifest manifest;
   std::random_device random;
   for (auto& byte : manifest.index) byte = static_cast<std::byte>(random() & 0xff);
@@ -103,8 +114,15 @@ Result<std::unique_ptr<IndexImpl>> IndexImpl::open(const std::filesystem::path& 
                      std::to_string(options.graph_rows_min) + " vectors of " +
                      std::to_string(impl->shape.dimensions) +
                      " dimensions: every vector is compared (index.build_memory_max)");
-  if (options.background)
-    impl->maintenance = std::thread([p = impl.get()] { p->run_maintenance(); });
+  if (options.background) {
+    try {
+      impl->maintenance = std::thread([p = impl.get()] { p->run_maintenance(); });
+    } catch (const std::system_error& error) {
+      return Error(ErrorCode::resource_exhausted,
+                   directory.native() + ": no thread for its maintenance: " + error.what(),
+                   "Raise the limit of threads (ulimit -u, or the container's pids.max).");
+    }
+  }
   impl->after_commit();  // a log that has grown too long is due at once
   return impl;
 }
@@ -149,7 +167,7 @@ Status IndexImpl::recover(const Manifest& manifest) {
   map.reserve(rows, max_id);
   for (const auto& segment : manifest.segments) TRY(load_segment(segment));
   if (segments.empty() || segments.back()->sealed()) segments.push_back(make_segment());
-  TRY(replay_logs(manifest, log_files));
+  TRY(replay_logs(log_files));
 
   budget_tables();
   if (budget->tables() > budget->limit()) budget->make_room(this);
@@ -189,6 +207,8 @@ Status IndexImpl::load_segment(const Manifest::Segment& record) {
     ASSIGN_OR_RETURN(const Part::Tables tables, part->read_tables());
     const std::string name = part_name(part_record.file);
     for (std::uint32_t i = 0; i < part_record.rows; ++i) {
+      if (tables.ids[i] < 1 || tables.ids[i] > kRowIdMax)
+        return impossible(name + ": a row's id is " + std::to_string(tables.ids[i]));
       const bool dead = (tables.dead[i / 64] >> (i % 64) & 1U) != 0;
       segment->append_stored(tables.ids[i], dead);
     }
@@ -249,7 +269,7 @@ Result<std::uint64_t> IndexImpl::largest_id(Storage& storage,
   return largest;
 }
 
-Status IndexImpl::replay_logs(const Manifest& manifest, const std::vector<std::uint64_t>& files) {
+Status IndexImpl::replay_logs(const std::vector<std::uint64_t>& files) {
   std::vector<WalReader> readers;
   for (const std::uint64_t file : files) {
     ASSIGN_OR_RETURN(auto reader, WalReader::open(storage, directory / wal_name(file), uuid,
@@ -345,7 +365,6 @@ Status IndexImpl::replay_logs(const Manifest& manifest, const std::vector<std::u
         similis::log(LogLevel::warning, "a log's torn end stays: " + cut.error().message);
     }
   }
-  if (last_lsn < manifest.lsn) return impossible("the log ends before the manifest");
   return {};
 }
 

@@ -28,8 +28,9 @@ Result<std::shared_ptr<VectorBlock>> RowSource::block_of(
   const Geometry& geometry = index_.geometry;
   const std::uint32_t count =
       std::min(geometry.chunk_rows, view_.rows - number * geometry.chunk_rows);
-  index_.budget->reserve(geometry.chunk_bytes());
-  ASSIGN_OR_RETURN(auto block, view_.segment->read_block(number, count, buffer, damaged));
+  ASSIGN_OR_RETURN(auto block,
+                   view_.segment->read_block(Reserved::of(index_.budget, geometry.chunk_bytes()),
+                                             number, count, buffer, damaged));
   if (!damaged.empty() && !index_.drop_damaged(*view_.segment, damaged)) {
     return Error(ErrorCode::corruption,
                  "rows that were just written are not what was written: a graph without them would "

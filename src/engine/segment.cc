@@ -8,10 +8,10 @@
 namespace similis::engine {
 
 // Pages are only touched where rows are, so rounding the allocation up costs address space alone.
-VectorBlock::VectorBlock(std::uint64_t bytes, Filled filled, std::shared_ptr<MemoryBudget> budget)
-    : bytes_(bytes),
-      buffer_(filled == Filled::at_once ? AlignedBuffer::huge(bytes) : AlignedBuffer(bytes)),
-      budget_(std::move(budget)) {}
+VectorBlock::VectorBlock(Reserved memory, Filled filled)
+    : memory_(std::move(memory)),
+      buffer_(filled == Filled::at_once ? AlignedBuffer::huge(memory_.bytes())
+                                        : AlignedBuffer(memory_.bytes())) {}
 
 Segment::Segment(std::uint32_t number, const Geometry& geometry,
                  std::unique_ptr<AttributeColumns> columns, std::shared_ptr<MemoryBudget> budget)
@@ -37,9 +37,8 @@ std::uint32_t Segment::append(std::uint64_t id, std::span<const std::byte> vecto
   auto block = chunk.block();
   if (!block) {
     // Only a fresh chunk: one that is partly filled was loaded before, and eviction spares it.
-    budget_->reserve(geometry_.chunk_bytes());
-    block = std::make_shared<VectorBlock>(geometry_.chunk_bytes(), VectorBlock::Filled::by_and_by,
-                                          budget_);
+    block = std::make_shared<VectorBlock>(Reserved::of(budget_, geometry_.chunk_bytes()),
+                                          VectorBlock::Filled::by_and_by);
     chunk.set_block(block);
   }
   std::byte* row = block->data() + std::size_t{at} * geometry_.stride_bytes;
@@ -130,11 +129,11 @@ std::shared_ptr<const PartList> Segment::parts() const {
 }
 
 Result<std::shared_ptr<VectorBlock>> Segment::read_block(
-    std::uint32_t chunk, std::uint32_t rows, AlignedBuffer& scratch,
+    Reserved memory, std::uint32_t chunk, std::uint32_t rows, AlignedBuffer& scratch,
     std::vector<std::uint32_t>& damaged) const {
   const auto filled =
       rows == geometry_.chunk_rows ? VectorBlock::Filled::at_once : VectorBlock::Filled::by_and_by;
-  auto block = std::make_shared<VectorBlock>(geometry_.chunk_bytes(), filled, budget_);
+  auto block = std::make_shared<VectorBlock>(std::move(memory), filled);
   const auto parts_now = parts();
   const std::uint64_t begin = std::uint64_t{chunk} * geometry_.chunk_rows, end = begin + rows;
   std::vector<std::uint32_t> damaged_in_part;
@@ -159,7 +158,7 @@ Result<std::shared_ptr<VectorBlock>> Segment::read_block(
 }
 
 Status Segment::read_row(const ChunkList& chunks, std::uint32_t ordinal, AlignedBuffer& scratch,
-                         std::vector<std::byte>& out) const {
+                         std::vector<std::byte>& out, ReadCounters* counters) const {
   out.clear();
   const std::uint32_t at = ordinal % geometry_.chunk_rows;
   if (const auto block = chunks[ordinal / geometry_.chunk_rows]->block()) {
@@ -173,7 +172,7 @@ Status Segment::read_row(const ChunkList& chunks, std::uint32_t ordinal, Aligned
     const std::uint32_t in_part = ordinal - part->first_ordinal();
     Part::Rows read;
     std::vector<std::uint32_t> damaged;
-    TRY(part->read_rows(in_part, 1, scratch, read, nullptr, damaged));
+    TRY(part->read_rows(in_part, 1, scratch, read, counters, damaged));
     if (!damaged.empty()) continue;
     const std::byte* const from = read.row(geometry_, in_part);
     out.assign(from, from + geometry_.row_bytes);

@@ -17,23 +17,20 @@
 
 namespace similis::engine {
 
-/// The vectors of one chunk, `stride_bytes` apart. What it takes was reserved by its maker and is
-/// released with it.
+/// The vectors of one chunk, `stride_bytes` apart.
 class VectorBlock {
  public:
   /// Filled at once: the kernel may give it huge pages, which makes a search a fifth quicker. One
   /// that fills row by row takes pages as it goes.
   enum class Filled { at_once, by_and_by };
-  VectorBlock(std::uint64_t bytes, Filled filled, std::shared_ptr<MemoryBudget> budget);
-  ~VectorBlock() { budget_->release(bytes_); }
+  VectorBlock(Reserved memory, Filled filled);
   VectorBlock(const VectorBlock&) = delete;
   VectorBlock& operator=(const VectorBlock&) = delete;
   [[nodiscard]] std::byte* data() const { return buffer_.data(); }
 
  private:
-  std::uint64_t bytes_;
+  Reserved memory_;
   AlignedBuffer buffer_;
-  std::shared_ptr<MemoryBudget> budget_;
 };
 
 inline constexpr std::uint64_t kAlive = UINT64_MAX;
@@ -97,7 +94,7 @@ using PartList = std::vector<std::shared_ptr<const Part>>;
 struct SegmentGraph;  // graph/segment_graph.h
 
 /// What a snapshot holds of a segment: rows below the limit never move and never change, but that
-/// `death` may come to hold a write later than the snapshot's.
+/// `deaths` may come to hold a write later than the snapshot's.
 struct SegmentView {
   std::shared_ptr<const Segment> segment;
   std::shared_ptr<const ChunkList> chunks;
@@ -178,17 +175,16 @@ class Segment {
   /// With the count of rows they hold in all (writer).
   void set_parts(std::shared_ptr<const PartList> parts, std::uint32_t persisted_rows);
   [[nodiscard]] std::shared_ptr<const PartList> parts() const;
-  /// Reads the vectors of a chunk whose rows all lie in parts, into a new block that is reserved
-  /// from the budget already. `rows`: how many of the chunk exist. Ordinals whose bytes are not
-  /// what was written are added to `damaged`.
-  Result<std::shared_ptr<VectorBlock>> read_block(std::uint32_t chunk, std::uint32_t rows,
-                                                  AlignedBuffer& scratch,
+  /// Reads the vectors of a chunk whose rows all lie in parts, into a new block. `memory`: a
+  /// chunk's; `rows`: how many of the chunk exist. Ordinals whose bytes are not what was written
+  /// are added to `damaged`.
+  Result<std::shared_ptr<VectorBlock>> read_block(Reserved memory, std::uint32_t chunk,
+                                                  std::uint32_t rows, AlignedBuffer& scratch,
                                                   std::vector<std::uint32_t>& damaged) const;
   /// One row's vector, from memory or its part. `out` stays empty when its bytes are not what was
   /// written. `chunks`: of a view.
   Status read_row(const ChunkList& chunks, std::uint32_t ordinal, AlignedBuffer& scratch,
-                  std::vector<std::byte>& out) const;
-  [[nodiscard]] std::shared_ptr<MemoryBudget> budget() const { return budget_; }
+                  std::vector<std::byte>& out, ReadCounters* counters) const;
 
  private:
   Chunk& tail();

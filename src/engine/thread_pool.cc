@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <system_error>
 
 namespace similis::engine {
 
@@ -11,7 +12,11 @@ ThreadPool::ThreadPool(unsigned threads) {
 
 void ThreadPool::grow(unsigned threads) {
   std::lock_guard lock(mutex_);
-  while (helpers_.size() + 1 < threads) helpers_.emplace_back([this] { help(); });
+  try {
+    while (helpers_.size() + 1 < threads) helpers_.emplace_back([this] { help(); });
+  } catch (const std::system_error&) {
+    // As many as the system allows: who asks for work does it in any case.
+  }
 }
 
 ThreadPool::~ThreadPool() {

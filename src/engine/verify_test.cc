@@ -55,6 +55,11 @@ class VerifyTest : public testing::Test {
     const AttributeChange change{7, as_bytes("changed")};
     ASSERT_TRUE((*index)->update_attributes({&change, 1}, {}).ok());
     ASSERT_TRUE((*index)->checkpoint().ok());  // a part of changes, one of rows
+    // No more of graphs: their checkpoints would take the logs away.
+    options_.graph_rows_min = 4000;
+    index = Error();
+    index = Index::open(kDirectory, options_);
+    ASSERT_TRUE(index.ok()) << index.error().message;
     put(3);
     storage_.crash();  // one log with an uncertain end, written anew at opening
     index = Index::open(kDirectory, options_);
@@ -88,7 +93,9 @@ TEST_F(VerifyTest, FindsEveryFlippedBit) {
   const char* text = std::getenv("SIMILIS_FLIP_STEP");
   const std::size_t step = text == nullptr ? 997 : std::strtoull(text, nullptr, 10);
   const auto files = storage_.files(kDirectory);
-  ASSERT_GE(files.size(), 6U);
+  std::set<std::string> kinds;
+  for (const auto& [name, bytes] : files) kinds.insert(name.substr(0, name.find('-')));
+  ASSERT_EQ(kinds, (std::set<std::string>{"MANIFEST", "derived", "part", "wal"}));
   const auto truth = content();
   ASSERT_EQ(truth.size(), 84U);
   std::size_t flips = 0, refused = 0, without_rows = 0;

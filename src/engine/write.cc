@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstring>
 #include <new>
 
 #include "base/log.h"
@@ -247,18 +246,18 @@ std::shared_ptr<Segment> IndexImpl::make_segment() {
 
 Status IndexImpl::make_room_at_tail() {
   if (!segments.back()->tail_is_absent()) return {};
-  budget->reserve(geometry.chunk_bytes());
-  return load_tail();
+  return load_tail(Reserved::of(budget, geometry.chunk_bytes()));
 }
 
 // Rows to come are appended in memory behind these.
-Status IndexImpl::load_tail() {
+Status IndexImpl::load_tail(Reserved memory) {
   const std::shared_ptr<Segment> open = segments.back();
   const std::uint32_t chunk = open->rows() / geometry.chunk_rows;
   AlignedBuffer buffer;  // of its own: who has one of the shared may wait for this lock
   std::vector<std::uint32_t> damaged;
   ASSIGN_OR_RETURN(auto block,
-                   open->read_block(chunk, open->rows() % geometry.chunk_rows, buffer, damaged));
+                   open->read_block(std::move(memory), chunk, open->rows() % geometry.chunk_rows,
+                                    buffer, damaged));
   bury(*open, damaged);  // before the block can be searched
   (*open->view(open).chunks)[chunk]->set_block(std::move(block));
   return {};

@@ -58,15 +58,12 @@ class Builder {
                          const GoOn& go_on) {
     const std::size_t held = trial ? std::min(kHeldMax, order_.size() / 4) : 0;
     const std::size_t first = order_.size() - held;
-    if (!for_each_row(pool, threads, there_, first, go_on,
-                      [&](auto& w, auto row) { insert(w, row); }))
-      return stopped();
+    const auto insert_row = [&](Worker& worker, std::uint32_t row) { insert(worker, row); };
+    TRY(for_each_row(pool, threads, there_, first, go_on, insert_row));
     if (held > 0) {
       ASSIGN_OR_RETURN(BuiltGraph built, finished(pool, threads, first, go_on));
       TRY(trial(std::move(built), std::span(order_).subspan(first)));
-      if (!for_each_row(pool, threads, first, order_.size(), go_on,
-                        [&](auto& w, auto row) { insert(w, row); }))
-        return stopped();
+      TRY(for_each_row(pool, threads, first, order_.size(), go_on, insert_row));
     }
     return finished(pool, threads, order_.size(), go_on);
   }
@@ -84,23 +81,28 @@ class Builder {
     std::vector<std::uint32_t> edges;
   };
 
-  static Error stopped() { return {ErrorCode::cancelled, "building was cancelled"}; }
-
-  /// Calls each(worker, row) for places [begin, end) of the order, on several threads. False when
-  /// `go_on` said no.
+  /// Calls each(worker, row) for places [begin, end) of the order, on several threads, until
+  /// `go_on` has an error.
   template <typename Each>
-  bool for_each_row(ThreadPool& pool, unsigned threads, std::size_t begin, std::size_t end,
-                    const GoOn& go_on, const Each& each) {
+  Status for_each_row(ThreadPool& pool, unsigned threads, std::size_t begin, std::size_t end,
+                      const GoOn& go_on, const Each& each) {
     std::atomic<std::size_t> next{begin};
     std::atomic<bool> stop{false};
+    std::mutex mutex;
+    Status failure;
     pool.run(threads, [&] {
       Worker worker(codes_, options_.degree);
       for (std::size_t at = next++; at < end && !stop; at = next++) {
         each(worker, order_[at]);
-        if (at % kProgressRows == 1 && go_on && !go_on(at)) stop = true;
+        if (at % kProgressRows != 1 || !go_on) continue;
+        Status status = go_on(at);
+        if (status.ok()) continue;
+        stop = true;
+        std::lock_guard lock(mutex);
+        failure = std::move(status);
       }
     });
-    return !stop;
+    return failure;
   }
 
   /// The graph of the first `count` rows of the order, which are inserted: with lists cut to the
@@ -115,8 +117,8 @@ class Builder {
       graph_.set_neighbours(row, worker.edges);
     };
     // It takes little: what was done before counts.
-    const GoOn still = [&](std::size_t) { return !go_on || go_on(count); };
-    if (!for_each_row(pool, threads, 0, count, still, cut)) return stopped();
+    const GoOn still = [&](std::size_t) { return go_on ? go_on(count) : Status(); };
+    TRY(for_each_row(pool, threads, 0, count, still, cut));
     connect(count);
     return BuiltGraph{Edges(graph_), order_.front()};
   }

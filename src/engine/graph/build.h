@@ -30,8 +30,8 @@ struct BuiltGraph {
 using GraphTrial = std::function<Status(BuiltGraph built, std::span<const std::uint32_t> held)>;
 
 /// Asked now and then, with how many rows are done, on one of the threads; may be empty. The
-/// building ends as `cancelled` once it says no.
-using GoOn = std::function<bool(std::size_t done)>;
+/// building ends with its error.
+using GoOn = std::function<Status(std::size_t done)>;
 
 /// Connects `members`, rows of `codes` (at least one, each once), in one pass, each by the
 /// neighbours that a walk over the graph so far finds, pruned so that no edge leads where another

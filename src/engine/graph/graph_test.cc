@@ -275,10 +275,12 @@ TEST(SegmentGraph, FilesThatPromiseTooMuchAreRefused) {
 TEST(Graph, BuildingCanBeCancelled) {
   const Points points(500, 96, 1);
   ThreadPool pool(2);
-  auto built =
-      build_graph(points.codes, points.all, {}, pool, 2, {}, [](std::size_t) { return false; });
-  ASSERT_FALSE(built.ok());
-  EXPECT_EQ(built.error().code, ErrorCode::cancelled);
+  for (const ErrorCode why : {ErrorCode::cancelled, ErrorCode::deadline_exceeded}) {
+    auto built = build_graph(points.codes, points.all, {}, pool, 2, {},
+                             [&](std::size_t) { return Status(Error(why, "enough")); });
+    ASSERT_FALSE(built.ok());
+    EXPECT_EQ(built.error().code, why);
+  }
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "engine/storage/manifest.h"
 
 #include <cstring>
+#include <set>
 
 namespace similis::engine {
 namespace {
@@ -142,6 +143,8 @@ Result<Manifest> decode_manifest(std::span<const std::byte> bytes, const std::st
   m.first_wal = fixed.first_wal;
   m.next_file = fixed.next_file;
   m.next_segment = fixed.next_segment;
+  std::set<std::uint32_t> numbers;
+  std::set<std::uint64_t> files;
   for (std::uint32_t s = 0; s < fixed.segments; ++s) {
     SegmentRecord record{};
     if (!take(rest, record)) return broken(name, "ends inside a segment");
@@ -151,12 +154,16 @@ Result<Manifest> decode_manifest(std::span<const std::byte> bytes, const std::st
     segment.rows = record.rows;
     if (record.sealed > 1 || (!segment.sealed && s + 1 != fixed.segments))
       return broken(name, "an open segment that is not the last");
+    if (record.number >= m.next_segment || !numbers.insert(record.number).second)
+      return broken(name, "a segment's number is taken or was never given");
     std::uint64_t rows = 0;
     for (std::uint32_t p = 0; p < record.parts; ++p) {
       PartRecord part{};
       if (!take(rest, part)) return broken(name, "ends inside a part");
       if (part.rows != 0 && part.first_ordinal != rows)
         return broken(name, "a segment's parts leave a gap");
+      if (part.file >= m.next_file || !files.insert(part.file).second)
+        return broken(name, "a file's number is taken or was never given");
       rows += part.rows;
       segment.parts.push_back({part.file, part.bytes, part.first_ordinal, part.rows, part.changes,
                                part.footer_checksum});
@@ -165,6 +172,8 @@ Result<Manifest> decode_manifest(std::span<const std::byte> bytes, const std::st
     for (std::uint32_t d = 0; d < record.derived; ++d) {
       DerivedRecord derived{};
       if (!take(rest, derived)) return broken(name, "ends inside a derived file");
+      if (derived.file >= m.next_file || !files.insert(derived.file).second)
+        return broken(name, "a file's number is taken or was never given");
       segment.derived.push_back({derived.kind, derived.checksum, derived.file, derived.bytes});
     }
   }

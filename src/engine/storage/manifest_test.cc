@@ -71,6 +71,11 @@ TEST(Manifest, ImpossibleOnesAreRefused) {
   EXPECT_TRUE(refused([](Manifest& m) { m.segments[0].sealed = false; }));
   EXPECT_TRUE(refused([](Manifest& m) { m.segments[0].rows = 6; }));
   EXPECT_TRUE(refused([](Manifest& m) { m.segments[1].parts[0].first_ordinal = 1; }));
+  EXPECT_TRUE(refused([](Manifest& m) { m.segments[1].number = 1; }));
+  EXPECT_TRUE(refused([](Manifest& m) { m.segments[1].number = m.next_segment; }));
+  EXPECT_TRUE(refused([](Manifest& m) { m.segments[1].parts[0].file = 4; }));
+  EXPECT_TRUE(refused([](Manifest& m) { m.segments[1].parts[0].file = m.next_file; }));
+  EXPECT_TRUE(refused([](Manifest& m) { m.segments[0].derived[0].file = 5; }));
   // A count of segments that the file does not hold.
   auto bytes = encode_manifest(example());
   const std::uint32_t many = 1000000;

@@ -170,13 +170,27 @@ Status Part::read_rows(std::uint32_t first, std::uint32_t count, AlignedBuffer& 
   rows.first_row = static_cast<std::uint32_t>(slot_begin * geometry_.rows_per_slot);
   for (std::uint64_t s = slot_begin; s < slot_end; ++s, slots += slot_bytes) {
     // A bad sector fails the whole request: slot by slot, only its rows are lost.
-    bool good = !in_pieces || file_->read(s * slot_bytes, {slots, slot_bytes}).ok();
-    good = good && crc32c({slots, slot_bytes}) == slot_checksums_[s];
-    if (good) continue;
+    if (in_pieces) TRY(read_slot(s, {slots, slot_bytes}));
+    if (crc32c({slots, slot_bytes}) == slot_checksums_[s]) continue;
     const auto row = static_cast<std::uint32_t>(s * geometry_.rows_per_slot);
     for (std::uint32_t i = 0; i < geometry_.rows_per_slot && row + i < record_.rows; ++i)
       if (row + i >= first && row + i - first < count) damaged.push_back(row + i);
   }
+  return {};
+}
+
+// A slot is lost when it cannot be read while the file's footer can be, nor after that, or when the
+// file ends before it. A disk out of reach loses nothing: that is the caller's error.
+Status Part::read_slot(std::uint64_t slot, std::span<std::byte> out) const {
+  const std::uint64_t offset = slot * geometry_.slot_bytes;
+  Status read = file_->read(offset, out);
+  if (read.ok()) return {};
+  if (read.error().code != ErrorCode::corruption) {
+    AlignedBuffer footer(kBlockBytes);
+    TRY(file_->read(record_.bytes - kBlockBytes, footer.span().first(kBlockBytes)));
+    read = file_->read(offset, out);
+  }
+  if (!read.ok()) std::memset(out.data(), 0, out.size());  // which is not what was written
   return {};
 }
 

@@ -60,8 +60,8 @@ class Part {
       const Tables& tables,
       const std::function<Status(std::uint32_t, std::span<const std::byte>)>& each) const;
   /// One request for rows [first, first + count) of this part, every slot checked. Rows whose bytes
-  /// cannot be read, or fail their checksum, are added to `damaged`; what `rows` gives for them
-  /// means nothing.
+  /// fail their checksum, or cannot be read though the file's footer can, are added to `damaged`;
+  /// what `rows` gives for them means nothing. io_error: the disk is out of reach.
   Status read_rows(std::uint32_t first, std::uint32_t count, AlignedBuffer& scratch, Rows& rows,
                    ReadCounters* counters, std::vector<std::uint32_t>& damaged) const;
 
@@ -101,6 +101,7 @@ class Part {
   template <typename T>
   Result<std::vector<T>> read_region(PartRegion region) const;
   [[nodiscard]] Error damaged(std::uint64_t offset, const std::string& what) const;
+  Status read_slot(std::uint64_t slot, std::span<std::byte> out) const;
 
   const std::shared_ptr<ReadFile> file_;
   const std::string path_;

@@ -1,8 +1,15 @@
 #include "engine/storage/posix_reads.h"
 
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <random>
 #include <thread>
@@ -131,6 +138,44 @@ TEST_P(ReadQueueTest, ThreadsHaveQueuesOfTheirOwn) {
 INSTANTIATE_TEST_SUITE_P(Kernel, ReadQueueTest, testing::Values(Way::kernel));
 INSTANTIATE_TEST_SUITE_P(Pool, ReadQueueTest, testing::Values(Way::pool));
 INSTANTIATE_TEST_SUITE_P(OneByOne, ReadQueueTest, testing::Values(Way::one_by_one));
+
+/// As the seccomp profiles of containers do. For the rest of the process's life.
+bool refuse_io_uring() {
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog filter{std::size(program), program};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+TEST(ReadQueueDeathTest, WhereIoUringIsRefusedThreadsRead) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        const TemporaryFolder folder;
+        const std::vector<std::byte> content(1 << 16, std::byte{7});
+        const bool written =
+            posix_storage().create(folder.path() / "file").value()->append(content).ok();
+        bool right = refuse_io_uring() && make_uring_queue() == nullptr && written;
+        const auto file = posix_storage().open(folder.path() / "file").value();
+        const auto queue = posix_storage().make_read_queue();
+        AlignedBuffer buffer(4096);
+        ReadGroup group;
+        group.requests.push_back({file.get(), 8192, buffer.span().first(4096), {}});
+        ReadGroup* const one = &group;
+        queue->submit({&one, 1});
+        while (group.pending > 0) queue->reap(true);
+        right = right && group.requests[0].status.ok() &&
+                std::memcmp(buffer.data(), content.data(), 4096) == 0;
+        std::filesystem::remove_all(folder.path());
+        ::_exit(right ? 0 : 1);
+      },
+      testing::ExitedWithCode(0), "");
+}
 
 }  // namespace
 }  // namespace similis::engine

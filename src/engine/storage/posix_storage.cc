@@ -2,11 +2,11 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <string_view>
 
@@ -64,8 +64,11 @@ class PosixStorage final : public Storage {
     if (::statx(cached.fd(), "", AT_EMPTY_PATH, STATX_SIZE | STATX_DIOALIGN, &info) != 0)
       return errno_error(errno, "stat", path.native());
     File direct;
+    // Where the file system refuses O_DIRECT everything goes through the cache.
     if (auto opened = File::open(path, O_RDONLY | O_DIRECT); opened.ok())
-      direct = std::move(opened).value();  // else everything goes through the cache
+      direct = std::move(opened).value();
+    else if (opened.error().code == ErrorCode::resource_exhausted)
+      return std::move(opened).error();
     // A kernel before 6.1 does not say what the disk's block is.
     const bool known = (info.stx_mask & STATX_DIOALIGN) != 0 && info.stx_dio_offset_align != 0;
     const std::uint32_t alignment =
@@ -120,7 +123,9 @@ class PosixStorage final : public Storage {
   }
 
   Status make_directory(const Path& directory) override {
-    const Path whole = std::filesystem::absolute(directory);
+    std::error_code failed;
+    const Path whole = std::filesystem::absolute(directory, failed);
+    if (failed) return errno_error(failed.value(), "find", directory.native());
     TRY(make_directories(whole));
     for (Path at = whole.parent_path();; at = at.parent_path()) {
       // A parent that cannot be opened for reading was there before us.
@@ -129,6 +134,13 @@ class PosixStorage final : public Storage {
       }
       if (at == at.root_path()) return {};
     }
+  }
+
+  Result<std::uint64_t> free_bytes(const Path& directory) override {
+    struct statvfs info{};
+    if (::statvfs(directory.c_str(), &info) != 0)
+      return errno_error(errno, "find the free space of", directory.native());
+    return std::uint64_t{info.f_bavail} * info.f_frsize;
   }
 
   Result<std::unique_ptr<Lock>> lock(const Path& directory) override {

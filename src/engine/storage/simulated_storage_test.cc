@@ -48,11 +48,17 @@ class SimulatedAppendFile final : public AppendFile {
 
 class SimulatedReadFile final : public ReadFile {
  public:
-  SimulatedReadFile(SimulatedStorage& storage, std::shared_ptr<SimulatedStorage::Inode> inode)
-      : storage_(storage), inode_(std::move(inode)), size_(inode_->cached.size()) {}
+  SimulatedReadFile(SimulatedStorage& storage, std::string name,
+                    std::shared_ptr<SimulatedStorage::Inode> inode)
+      : storage_(storage),
+        name_(std::move(name)),
+        inode_(std::move(inode)),
+        size_(inode_->cached.size()) {}
   Status read(std::uint64_t offset, std::span<std::byte> out) const override {
     std::lock_guard lock(storage_.mutex_);
     if (storage_.power_off_) return errno_error(EIO, "read", "without power");
+    if (storage_.unreadable_ && storage_.unreadable_(name_, offset, offset + out.size()))
+      return errno_error(EIO, "read", name_);
     if (offset + out.size() > inode_->cached.size())
       return Error(ErrorCode::corruption, "read past the end of a simulated file");
     if (!out.empty()) std::memcpy(out.data(), inode_->cached.data() + offset, out.size());
@@ -62,6 +68,7 @@ class SimulatedReadFile final : public ReadFile {
 
  private:
   SimulatedStorage& storage_;
+  std::string name_;
   std::shared_ptr<SimulatedStorage::Inode> inode_;
   std::uint64_t size_;
 };
@@ -87,6 +94,11 @@ void SimulatedStorage::schedule(Fault fault, std::uint64_t after, std::uint64_t 
   fault_ = fault;
   countdown_ = after;
   fault_calls_ = calls;
+}
+
+void SimulatedStorage::fail_reads(WhichReads which) {
+  std::lock_guard lock(mutex_);
+  unreadable_ = std::move(which);
 }
 
 void SimulatedStorage::clear_faults() {
@@ -282,7 +294,8 @@ Result<std::shared_ptr<ReadFile>> SimulatedStorage::open(const Path& path) {
   if (power_off_) return errno_error(EIO, "open", "without power");
   const auto found = names_.find(path.native());
   if (found == names_.end()) return errno_error(ENOENT, "open", path.native());
-  return std::shared_ptr<ReadFile>(std::make_shared<SimulatedReadFile>(*this, found->second));
+  return std::shared_ptr<ReadFile>(
+      std::make_shared<SimulatedReadFile>(*this, path.filename(), found->second));
 }
 
 Result<std::vector<std::string>> SimulatedStorage::list(const Path& directory) {

@@ -53,6 +53,13 @@ class SimulatedStorage final : public Storage {
     hook_ = std::move(call);
   }
 
+  /// What free_bytes() says; appends take no notice.
+  void set_free_bytes(std::uint64_t bytes) { free_bytes_ = bytes; }
+  /// Reads of bytes [begin, end) of a file of which this holds fail with io_error; null: none.
+  using WhichReads =
+      std::function<bool(const std::string& name, std::uint64_t begin, std::uint64_t end)>;
+  void fail_reads(WhichReads which);
+
   /// All files of a folder, to flip bits in.
   std::map<std::string, std::vector<std::byte>> files(const Path& directory);
   void replace(const Path& path, std::vector<std::byte> content);
@@ -67,6 +74,7 @@ class SimulatedStorage final : public Storage {
   Status truncate(const Path& path, std::uint64_t size) override;
   Status sync_directory(const Path& directory) override;
   Status make_directory(const Path& directory) override;
+  Result<std::uint64_t> free_bytes(const Path&) override { return free_bytes_.load(); }
   Result<std::unique_ptr<Lock>> lock(const Path& directory) override;
 
  private:
@@ -113,6 +121,8 @@ class SimulatedStorage final : public Storage {
   std::uint64_t countdown_ = 0;
   std::uint64_t fault_calls_ = 0;
   bool power_off_ = false;
+  WhichReads unreadable_;
+  std::atomic<std::uint64_t> free_bytes_{UINT64_MAX};
   std::atomic<std::int64_t> sync_time_us_{0};
   std::atomic<std::uint64_t> syncs_{0};
   std::string hook_prefix_;

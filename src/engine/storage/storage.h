@@ -88,6 +88,8 @@ class Storage {
   virtual Status sync_directory(const Path& directory) = 0;
   /// With its parents, durably; not an error when it exists.
   virtual Status make_directory(const Path& directory) = 0;
+  /// That can still be written in a folder.
+  virtual Result<std::uint64_t> free_bytes(const Path& directory) = 0;
   /// Taken by one opener at a time, of this or any process; `conflict` when it is held.
   virtual Result<std::unique_ptr<Lock>> lock(const Path& directory) = 0;
 };

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/index.h"
+
 namespace similis::engine {
 namespace {
 
@@ -58,6 +60,7 @@ std::optional<WalRecord> split_record(std::span<const std::byte> bytes, std::uin
       h.flags > kBatchGoesOn || h.attribute_bytes > kAttributeBytesMax ||
       h.bytes != record_bytes(h.attribute_bytes, vector_bytes) || h.bytes > bytes.size())
     return std::nullopt;
+  if (h.operation != WalOperation::closed && (h.id < 1 || h.id > kRowIdMax)) return std::nullopt;
   out.raw = bytes.first(h.bytes);
   out.attributes = out.raw.subspan(sizeof h, h.attribute_bytes);
   out.vector = out.raw.subspan(sizeof h + round_up(h.attribute_bytes, 8), vector_bytes);
@@ -255,13 +258,18 @@ Result<bool> WalReader::next(WalRecord& record) {
 
 Result<bool> WalReader::written_after(std::uint64_t lsn) const {
   if (torn_header_ || offset_ >= file_->size()) return false;
-  std::vector<std::byte> rest(file_->size() - offset_);
-  TRY(file_->read(offset_, rest));
-  for (std::size_t at = 0; at + sizeof(WalRecordHeader) <= rest.size(); at += 8) {
-    WalRecordHeader header{};
-    std::memcpy(&header, rest.data() + at, sizeof header);
-    if (header.durable_lsn < lsn || header.lsn < header.durable_lsn) continue;
-    if (parse_record(std::span(rest).subspan(at), dimensions_)) return true;
+  std::vector<std::byte> window;
+  for (std::uint64_t begin = offset_; begin < file_->size(); begin += kReadBytes) {
+    // A record that begins in a block may end as much behind it as one can be long.
+    window.resize(std::min(kReadBytes + carry_bytes_, file_->size() - begin));
+    TRY(file_->read(begin, window));
+    const std::size_t end = std::min<std::size_t>(kReadBytes, window.size());
+    for (std::size_t at = 0; at < end && at + sizeof(WalRecordHeader) <= window.size(); at += 8) {
+      WalRecordHeader header{};
+      std::memcpy(&header, window.data() + at, sizeof header);
+      if (header.durable_lsn < lsn || header.lsn < header.durable_lsn) continue;
+      if (parse_record(std::span(window).subspan(at), dimensions_)) return true;
+    }
   }
   return false;
 }
