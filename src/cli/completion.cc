@@ -33,7 +33,7 @@ constexpr std::array<Word, 16> kAllCommands{{
     {"doctor", ""},
     {"licenses", ""},
     {"completion", "bash zsh fish"},
-    {"bench", "ingest query table"},
+    {"bench", "ingest query table writes filters"},
 }};
 
 /// The last, bench, is not everywhere.

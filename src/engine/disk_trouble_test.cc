@@ -234,7 +234,11 @@ TEST_P(DiskTroubleTest, WithoutItsManifestNothingIsThrownAway) {
   const auto path = std::filesystem::path(kDirectory) / "MANIFEST";
   ASSERT_TRUE(storage_.remove(path).ok());
   const auto names = storage_.list(kDirectory).value();
-  EXPECT_EQ(Index::open(kDirectory, options_).error().code, ErrorCode::not_found);
+  EXPECT_EQ(Index::open(kDirectory, options_).error().code, ErrorCode::corruption);
+  const auto damage = Index::verify(kDirectory, {}, &storage_);
+  ASSERT_TRUE(damage.ok());
+  ASSERT_EQ(damage->size(), 1U);
+  EXPECT_EQ(damage->front().file, "MANIFEST");
   const auto created = Index::create(kDirectory, {kWide, Metric::cosine, GetParam()}, options_);
   ASSERT_FALSE(created.ok());
   EXPECT_EQ(created.error().code, ErrorCode::corruption);

@@ -68,18 +68,6 @@ Status IndexImpl::create_files(const std::filesystem::path& directory, const Ind
   if (existing.ok())
     return Error(ErrorCode::already_exists, directory.native() + ": holds an index already");
   if (existing.error().code != ErrorCode::not_found) return existing.error();
-  // An interrupted creation leaves none of these. A new manifest names none of them either, so that
-  // the next opening would take them for left-over files.
-  ASSIGN_OR_RETURN(const auto names, storage.list(directory));
-  for (const std::string& name : names) {
-    const FileKind kind = parse_name(name).kind;
-    if (kind == FileKind::other || kind == FileKind::temporary) continue;
-    return Error(ErrorCode::corruption,
-                 directory.native() + ": holds " + name + " of an index, whose " +
-                     std::string(kManifestName) + " is missing",
-                 "Bring that back from a copy, or move the folder away: its vectors are then made "
-                 "again.");
-  }
   Manifest manifest;
   std::random_device random;
   for (auto& byte : manifest.index) byte = static_cast<std::byte>(random() & 0xff);

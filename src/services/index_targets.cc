@@ -60,9 +60,13 @@ Status optimize_indexes(const Context& ctx, const Ports& ports, CollectionId col
     if (index.state == IndexState::retired || !cancelled.ok()) continue;
     const Status optimized = ports.vectors.optimize(ctx, index.id);
     cancelled = ctx.check();
-    if (!optimized.ok() && cancelled.ok())
-      log(LogLevel::warning, "index " + std::to_string(index.id) +
-                                 " is not as quick as it could be: " + optimized.error().message);
+    if (optimized.ok() || !cancelled.ok()) continue;
+    const Error& error = optimized.error();
+    const bool damaged = error.code == ErrorCode::corruption;
+    log(damaged ? LogLevel::error : LogLevel::warning,
+        "index " + std::to_string(index.id) +
+            (damaged ? " is damaged: " : " is not as quick as it could be: ") + error.message +
+            (error.hint.empty() ? "" : ". " + error.hint));
   }
   return cancelled;
 }

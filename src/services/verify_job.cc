@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/scope_exit.h"
 #include "services/orphans.h"
 #include "services/picture_locks.h"
 #include "services/recovery.h"
@@ -31,11 +32,14 @@ class Verifier {
       if (index.state == IndexState::retired) continue;
       const std::string name = "index " + std::to_string(index.id);
       // First what its files say: the repair may not come to its end.
+      const std::size_t before = findings_.size();
       const Status checked = check_files(index);
+      const bool damaged = checked.ok() && findings_.size() > before;
       if (!checked.ok() && !is_damage(checked.error())) return checked.error();
       Status mended = reconcile(index);
       if (!checked.ok() && (mended.ok() || mended.error().message != checked.error().message))
         TRY(note_damage(name, checked));
+      if (damaged && mended.ok()) mended = write_anew(index);
       TRY(note_damage(name, std::move(mended)));
     }
     TRY(note_damage("leftover files", sweep_orphans(ctx_, ports_)));
@@ -109,6 +113,15 @@ class Verifier {
                        ports_.vectors.fetch(ctx_, index.id, ids));
       after = ids.back();
     }
+  }
+
+  /// The files that were found damaged. Open by now, the store finds out which these are, and
+  /// writes what it holds of them to others.
+  Status write_anew(const IndexInfo& index) {
+    TRY(ports_.vectors.verify(ctx_, index.id));
+    counters_.optimizing = true;
+    const ScopeExit done([this] { counters_.optimizing = false; });
+    return ports_.vectors.optimize(ctx_, index.id);
   }
 
   /// Rows and vectors in step, both by id: a damaged row still has one.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -339,6 +340,43 @@ class Damage(Similis):
             self.assertEqual(hits[0]["name"], name)
             self.assertGreater(hits[0]["score"], 0.999)
             self.assertEqual(len(hits), 12)
+        self.run_similis("verify")
+
+    def test_a_flipped_byte_of_a_vector_is_mended_by_verify_itself(self):
+        colours = random.Random(5)
+        for i in range(900):  # so many that with little memory their vectors leave the log for a part
+            cells = [[colours.randrange(256) for _ in range(3)] for _ in range(9)]
+            png(self.pictures / f"p{i:03}.png", 24, 24, lambda x, y, c=cells: c[x // 8 + y // 8 * 3])
+        self.run_similis("index", self.pictures, SIMILIS_INDEX_MEMORY_MAX="16MiB")
+        part = min(self.index_folder().glob("part-*"))
+        content = bytearray(part.read_bytes())
+        content[3000] ^= 0x10  # in the second vector's slot
+        part.write_bytes(content)
+        out, err = self.run_similis("verify", code=None, lines_max=200)
+        said = " ".join((out + err).split())
+        self.assertIn(f"{part.name}: a vector's checksum is wrong at byte 2560", said)
+        self.assertIn("its vector was missing; it was made again", said)
+        self.assertIn("2 findings", said)
+        out, _ = self.run_similis("verify")
+        self.assertIn("Everything stored is as it was written", out)
+        self.assertFalse(part.exists())
+        hits = self.ask("search", self.pictures / "p001.png", "-k", "12", "--min-score", "0")["hits"]
+        self.assertEqual(len(hits), 12)
+
+    def test_a_missing_manifest_throws_nothing_away(self):
+        self.make_pictures(12)
+        self.index()
+        manifest = self.index_folder() / "MANIFEST"
+        kept = manifest.read_bytes()
+        manifest.unlink()
+        names = sorted(f.name for f in self.index_folder().iterdir())
+        for words in (("search", self.pictures / "p001.png"), ("index", self.pictures), ("verify",)):
+            out, err = self.run_similis(*words, code=None, lines_max=300)
+            said = " ".join((out + err).split())
+            self.assertIn("MANIFEST is missing, though", said)
+            self.assertIn("ove the folder", said)
+            self.assertEqual(sorted(f.name for f in self.index_folder().iterdir()), names)
+        manifest.write_bytes(kept)
         self.run_similis("verify")
 
     def test_a_lost_database_costs_no_upload(self):

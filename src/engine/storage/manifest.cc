@@ -186,6 +186,15 @@ Result<Manifest> read_manifest(Storage& storage, const std::filesystem::path& di
   auto opened = storage.open(path);
   if (!opened.ok()) {
     if (opened.error().code != ErrorCode::not_found) return std::move(opened).error();
+    // An interrupted creation leaves none of these.
+    ASSIGN_OR_RETURN(const auto names, storage.list(directory));
+    for (const std::string& name : names) {
+      const FileKind kind = parse_name(name).kind;
+      if (kind == FileKind::other || kind == FileKind::temporary) continue;
+      return Error(ErrorCode::corruption,
+                   path.native() + " is missing, though " + name + " of an index is there",
+                   "Bring it back from a copy, or move the folder away and run verify.");
+    }
     return Error(ErrorCode::not_found, directory.native() + ": there is no index here");
   }
   const auto& file = *opened.value();
