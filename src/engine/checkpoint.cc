@@ -85,7 +85,10 @@ Status IndexImpl::checkpoint(Seal seal, Compaction* compaction) {
     refuse_writes("out of memory");
     throw;
   }
-  return settle_memory_locked(Load::everything);
+  if (auto settled = settle_memory_locked(Load::everything); !settled.ok())
+    similis::log(LogLevel::warning,
+                 "loading vectors of " + directory.native() + ": " + settled.error().message);
+  return {};
 }
 
 // Three steps: freeze the state as of one write under the commit lock, a matter of microseconds;

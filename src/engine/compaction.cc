@@ -18,8 +18,6 @@ constexpr std::uint32_t kDeadRowsMin = 1024;
 constexpr std::uint32_t kSupersededMin = 4096;
 // What is left of the disk to logs and to others.
 constexpr std::uint64_t kLeftFree = 64 << 20;
-// After a failure, for lack of space mostly.
-constexpr std::chrono::seconds kRetryFirst{2}, kRetryLast{600};
 
 std::uint32_t live_rows(const Segment& segment) {
   return segment.rows() - segment.dead();
@@ -49,8 +47,20 @@ IndexImpl::Inputs two_smallest(const std::vector<std::shared_ptr<Segment>>& segm
 }  // namespace
 
 IndexImpl::Inputs IndexImpl::choose_due() const {
+  return choose_among(segments);
+}
+
+IndexImpl::Inputs IndexImpl::choose_rested() const {
+  const auto now = std::chrono::steady_clock::now();
+  std::vector<std::shared_ptr<Segment>> rested;
+  for (const auto& segment : segments)
+    if (segment->rests_until() <= now) rested.push_back(segment);
+  return choose_among(rested);
+}
+
+IndexImpl::Inputs IndexImpl::choose_among(const std::vector<std::shared_ptr<Segment>>& some) const {
   std::size_t filled = 0;
-  for (const auto& segment : segments) {
+  for (const auto& segment : some) {
     if (segment->rows() == 0) continue;
     ++filled;
     if (segment->damaged()) return {segment};
@@ -61,7 +71,7 @@ IndexImpl::Inputs IndexImpl::choose_due() const {
   }
   if (filled <= kSegmentsMax) return {};
   // Not the open one: sealing it begins another, which the next write would have merged again.
-  return two_smallest(segments, Which::sealed, segment_rows_max);
+  return two_smallest(some, Which::sealed, segment_rows_max);
 }
 
 IndexImpl::Inputs IndexImpl::choose_any() const {
@@ -74,57 +84,45 @@ IndexImpl::Inputs IndexImpl::choose_any() const {
 }
 
 // A turn may take minutes, more than who cancels wants to wait.
-Result<std::unique_lock<std::mutex>> IndexImpl::take_turn(const CallOptions& call) {
+Result<IndexImpl::Turn> IndexImpl::take_turn(const CallOptions& call) {
   ++turns_wanted;
   const ScopeExit waits_no_more([this] { --turns_wanted; });
   for (;;) {
     TRY(call.check());
     std::unique_lock turn(compaction_mutex, std::try_to_lock);
-    if (turn.owns_lock()) return turn;
+    if (turn.owns_lock()) return Turn(std::move(turn), turn_taken);
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
 }
 
-bool IndexImpl::compaction_is_due() const {
-  return std::chrono::steady_clock::now() >= compaction_not_before && !choose_due().empty();
-}
-
-// One that fails is tried again ever more rarely, and leaves the disk and what else is due alone.
+// One that fails leaves the disk and what else is due alone for a while.
 void IndexImpl::compact_what_is_due(const CallOptions& call) {
   // A call that waits for its turn does the same, on more threads.
   while (!stopping && turns_wanted == 0) {
-    {
-      std::lock_guard lock(commit_mutex);
-      if (!compaction_is_due()) return;
-    }
-    const auto done = compact_once(&IndexImpl::choose_due, call);
-    std::lock_guard lock(commit_mutex);
-    if (done.ok()) {
-      compaction_retry = kRetryFirst;
-      if (!*done) return;
-      continue;
-    }
-    if (done.error().code == ErrorCode::cancelled) return;
-    compaction_retry = std::max(compaction_retry, kRetryFirst);
-    compaction_not_before = std::chrono::steady_clock::now() + compaction_retry;
-    compaction_retry = std::min(2 * compaction_retry, kRetryLast);
-    similis::log(LogLevel::warning,
-                 "compacting " + directory.native() + ": " + done.error().message);
+    const auto done = compact_once(&IndexImpl::choose_rested, call);
+    if (done.ok() && *done) continue;
+    if (!done.ok() && done.error().code != ErrorCode::cancelled)
+      similis::log(LogLevel::warning,
+                   "compacting " + directory.native() + ": " + done.error().message);
     return;
   }
 }
 
 // Better not begun than given up with the disk full, when nothing else can be written either.
 Status IndexImpl::check_space(const Inputs& inputs) {
-  std::uint64_t needed = 0;
+  std::uint64_t needed = 0, rows = 0;
   {
     std::lock_guard lock(commit_mutex);
-    for (const auto& input : inputs)
-      needed += geometry.slots(live_rows(*input)) * geometry.slot_bytes +
-                graph_size_at_most(live_rows(*input)).bytes_beside_codes;
+    for (const auto& input : inputs) {
+      rows += live_rows(*input);
+      for (const auto& part : *input->parts()) needed += part->bytes();
+    }
+    if (suits_graph(rows) && rows >= options.graph_rows_min)
+      needed += graph_size_at_most(rows).bytes_beside_codes +
+                rows * layout_of(CodeTier::large, code_dimensions()).record_bytes();
   }
-  ASSIGN_OR_RETURN(const std::uint64_t free, storage.free_bytes(directory));
-  if (free >= needed + std::min(needed, kLeftFree)) return {};
+  const std::uint64_t free = storage.free_bytes(directory);
+  if (free >= needed && free - needed >= std::min(needed, kLeftFree)) return {};
   return Error(ErrorCode::resource_exhausted,
                directory.native() + ": compacting takes " + std::to_string(needed) +
                    " bytes for a while, " + std::to_string(free) + " are free",
@@ -133,19 +131,36 @@ Status IndexImpl::check_space(const Inputs& inputs) {
 
 Result<bool> IndexImpl::compact_once(Inputs (IndexImpl::*choose)() const, const CallOptions& call) {
   ASSIGN_OR_RETURN(const auto turn, take_turn(call));
-  Compaction compaction;
-  bool seal = false;
+  Inputs inputs;
   {
     std::lock_guard lock(commit_mutex);
     TRY(check_writable());
-    compaction.inputs = (this->*choose)();
-    if (compaction.inputs.empty()) return false;
-    for (const auto& input : compaction.inputs) seal = seal || !input->sealed();
+    inputs = (this->*choose)();
+    if (inputs.empty()) return false;
   }
-  TRY(check_space(compaction.inputs));
+  Status status = check_space(inputs);
+  if (status.ok()) status = compact(inputs, call);
+  if (status.ok()) {
+    fit_graphs();
+    return true;
+  }
+  if (status.error().code != ErrorCode::cancelled &&
+      status.error().code != ErrorCode::deadline_exceeded) {
+    std::lock_guard lock(commit_mutex);
+    for (const auto& input : inputs) input->rest();
+  }
+  return std::move(status).error();
+}
+
+Status IndexImpl::compact(const Inputs& inputs, const CallOptions& call) {
+  Compaction compaction;
+  compaction.inputs = inputs;
+  bool seal = false;
+  {
+    std::lock_guard lock(commit_mutex);
+    for (const auto& input : inputs) seal = seal || !input->sealed();
+  }
   if (seal) TRY(checkpoint(Seal::now, nullptr));
-  compacting = true;
-  const ScopeExit ended([this] { compacting = false; });
 
   std::shared_ptr<const SnapshotState> frozen;
   {
@@ -161,32 +176,22 @@ Result<bool> IndexImpl::compact_once(Inputs (IndexImpl::*choose)() const, const 
     return checkpoint(Seal::when_full, &compaction);
   });
   frozen.reset();
-  if (!compaction.installed) {
-    {
-      std::lock_guard lock(commit_mutex);
-      for (const auto& input : compaction.inputs) {
-        input->stop_tracking();
-        // Others are not to wait for one that cannot be written anew; verify finds it again.
-        const bool given_up = !status.ok() && status.error().code != ErrorCode::cancelled &&
-                              status.error().code != ErrorCode::deadline_exceeded;
-        if (given_up) input->set_damaged(false);
-      }
-    }
-    std::vector<std::string> wrote;
-    if (compaction.output && !compaction.output->parts()->empty())
-      wrote.push_back(part_name(compaction.part_file));
-    if (compaction.output && compaction.output->stored_graph())
-      wrote.push_back(derived_name(compaction.output->stored_graph()->record.file));
-    compaction.output.reset();
-    for (const std::string& name : wrote) {
-      if (auto removed = storage.remove(directory / name); !removed.ok())
-        similis::log(LogLevel::warning,
-                     "a file stays until the next opening: " + removed.error().message);
-    }
+  if (compaction.installed) return status;
+  {
+    std::lock_guard lock(commit_mutex);
+    for (const auto& input : inputs) input->stop_tracking();
   }
-  TRY(std::move(status));
-  fit_graphs();
-  return true;
+  std::vector<std::string> wrote{part_name(compaction.part_file)};
+  if (compaction.output && compaction.output->stored_graph())
+    wrote.push_back(derived_name(compaction.output->stored_graph()->record.file));
+  compaction.output.reset();
+  for (const std::string& name : wrote) {
+    const auto removed = storage.remove(directory / name);
+    if (!removed.ok() && removed.error().code != ErrorCode::not_found)
+      similis::log(LogLevel::warning,
+                   "a file stays until the next opening: " + removed.error().message);
+  }
+  return status;
 }
 
 // Writes the rows that live in `snapshot` to a part of their own; writes go on meanwhile, and what
@@ -245,12 +250,9 @@ Status IndexImpl::build(Compaction& compaction, const SnapshotState& snapshot,
   }
   ASSIGN_OR_RETURN(const Manifest::Part record, writer->finish());
   auto parts = std::make_shared<PartList>();
-  auto opened = Part::open(storage, directory, uuid, geometry, output.number(), record);
-  if (!opened.ok()) {
-    (void)storage.remove(directory / part_name(record.file));  // the error below is the cause
-    return std::move(opened).error();
-  }
-  parts->push_back(std::move(opened).value());
+  ASSIGN_OR_RETURN(auto part,
+                   Part::open(storage, directory, uuid, geometry, output.number(), record));
+  parts->push_back(std::move(part));
   output.set_parts(std::move(parts), output.rows());
   {
     std::lock_guard lock(commit_mutex);

@@ -261,7 +261,8 @@ class Snapshot {
 
 class Index {
  public:
-  /// Makes the folder and an empty index in it. already_exists when it holds one.
+  /// Makes the folder and an empty index in it. already_exists when it holds one, `corruption` when
+  /// one is there whose MANIFEST is missing.
   static Result<std::unique_ptr<Index>> create(const std::filesystem::path& directory,
                                                const IndexShape& shape,
                                                const IndexOptions& options);
@@ -271,7 +272,7 @@ class Index {
   static Result<std::unique_ptr<Index>> open(const std::filesystem::path& directory,
                                              const IndexOptions& options);
   /// What max_id() will say once the index in this folder is open, without opening it. It must not
-  /// be open. not_found without an index.
+  /// be open. Errors as of open().
   static Result<std::uint64_t> max_id(const std::filesystem::path& directory,
                                       Storage* storage = nullptr);
   /// Checks every byte of an index that need not open, and is not open. Empty: all is well. An

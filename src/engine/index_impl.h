@@ -125,14 +125,34 @@ struct IndexImpl {
   /// What to do next; empty: nothing. (commit)
   [[nodiscard]] Inputs choose_due() const;
   [[nodiscard]] Inputs choose_any() const;
+  /// The same, but for segments whose compaction failed a while ago. (commit)
+  [[nodiscard]] Inputs choose_rested() const;
+  [[nodiscard]] Inputs choose_among(const std::vector<std::shared_ptr<Segment>>& some) const;
+  /// compaction_mutex, held.
+  class Turn {
+   public:
+    Turn(std::unique_lock<std::mutex> lock, std::atomic<bool>& taken)
+        : lock_(std::move(lock)), taken_(&taken) {
+      taken = true;
+    }
+    Turn(Turn&&) noexcept = default;
+    Turn& operator=(Turn&&) = delete;
+    ~Turn() {
+      if (lock_.owns_lock()) *taken_ = false;
+    }
+
+   private:
+    std::unique_lock<std::mutex> lock_;
+    std::atomic<bool>* taken_;
+  };
   /// Takes compaction_mutex, unless the call is cancelled while another one holds it.
-  Result<std::unique_lock<std::mutex>> take_turn(const CallOptions& call);
-  [[nodiscard]] bool compaction_is_due() const;  // (commit)
+  Result<Turn> take_turn(const CallOptions& call);
   void compact_what_is_due(const CallOptions& call);
   /// resource_exhausted when the disk has no room for what compacting these writes.
   Status check_space(const Inputs& inputs);
   /// Runs at most one; false when `choose` found nothing to do.
   Result<bool> compact_once(Inputs (IndexImpl::*choose)() const, const CallOptions& call);
+  Status compact(const Inputs& inputs, const CallOptions& call);
   Status build(Compaction& compaction, const SnapshotState& snapshot, const CallOptions& call);
   void install(Compaction& compaction);  // (commit)
 
@@ -257,7 +277,7 @@ struct IndexImpl {
   GraphWorkers graph_workers;
 
   std::mutex compaction_mutex;
-  std::atomic<bool> compacting{false};    // rows are copied, or will be by who waits for that
+  std::atomic<bool> turn_taken{false};    // with it: what is done then may take minutes
   std::atomic<unsigned> turns_wanted{0};  // of it, by calls: what the index does by itself waits
   std::mutex maintenance_mutex;
 
@@ -278,10 +298,8 @@ struct IndexImpl {
   bool graphs_changed = false;  // since the last manifest
   std::chrono::steady_clock::time_point graph_rest_until{};
   std::chrono::steady_clock::time_point graph_not_before{};  // after a failure
-  std::chrono::steady_clock::time_point compaction_not_before{};
-  std::chrono::seconds compaction_retry{};  // the next failure's
-  std::uint64_t lsn_seen = 0;               // by maintenance, when it last looked
-  std::vector<DamageReport> lost_graphs{};  // found damaged, until their files go
+  std::uint64_t lsn_seen = 0;                                // by maintenance, when it last looked
+  std::vector<DamageReport> lost_graphs{};                   // found damaged, until their files go
   /// No longer needed once the next manifest is out.
   std::vector<std::string> obsolete_files;
   std::atomic<std::uint64_t> max_id{0};

@@ -29,7 +29,7 @@ bool IndexImpl::maintenance_due() {
   std::lock_guard lock(commit_mutex);
   if (!read_only.empty()) return false;
   return log_bytes.load(std::memory_order_relaxed) >= log_bytes_max() || logs.size() > kLogsMax ||
-         compaction_is_due() || choose_graph(GraphDue::urgent).has_value();
+         !choose_rested().empty() || choose_graph(GraphDue::urgent).has_value();
 }
 
 bool IndexImpl::wake_maintenance() {
@@ -73,8 +73,8 @@ Status IndexImpl::throttle(const CallOptions& call) {
       std::lock_guard commit_lock(commit_mutex);
       TRY(check_writable());  // then no checkpoint comes
     }
-    // With what takes longer than anybody wants to wait.
-    const bool thread_is_busy = graph_rows_wanted > 0 || compacting;
+    // With what takes longer than anybody wants to wait, or waiting for it.
+    const bool thread_is_busy = turn_taken;
     if (thread_is_busy) TRY(checkpoint(Seal::when_full, nullptr));
     lock.lock();
     if (thread_is_busy) continue;

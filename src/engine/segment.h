@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -151,7 +153,16 @@ class Segment {
   }
   /// Some of what its parts hold is not what was written: it is to be written anew.
   [[nodiscard]] bool damaged() const { return damaged_; }
-  void set_damaged(bool damaged) { damaged_ = damaged; }
+  void set_damaged(bool damaged) {
+    damaged_ = damaged;
+    rests_until_ = {};
+  }
+  /// After a compaction of it failed: two seconds, twice as long each time, ten minutes at most.
+  void rest() {
+    rest_ = std::clamp<std::chrono::seconds>(2 * rest_, kRestMin, kRestMax);
+    rests_until_ = std::chrono::steady_clock::now() + rest_;
+  }
+  [[nodiscard]] std::chrono::steady_clock::time_point rests_until() const { return rests_until_; }
   [[nodiscard]] bool sealed() const { return sealed_; }
   void seal() { sealed_ = true; }
   [[nodiscard]] std::uint32_t persisted_rows() const { return persisted_rows_; }
@@ -201,6 +212,9 @@ class Segment {
   std::uint64_t death_bytes_ = 0;
   std::atomic<bool> has_dead_{false};
   bool damaged_ = false;
+  static constexpr std::chrono::seconds kRestMin{2}, kRestMax{600};
+  std::chrono::seconds rest_{};
+  std::chrono::steady_clock::time_point rests_until_{};
   bool sealed_ = false;
   std::uint32_t persisted_rows_ = 0;
   std::vector<std::uint32_t> changed_;

@@ -32,14 +32,13 @@ class Verifier {
       if (index.state == IndexState::retired) continue;
       const std::string name = "index " + std::to_string(index.id);
       // First what its files say: the repair may not come to its end.
-      const std::size_t before = findings_.size();
-      const Status checked = check_files(index);
-      const bool damaged = checked.ok() && findings_.size() > before;
+      bool damaged = false;
+      const Status checked = check_files(index, damaged);
       if (!checked.ok() && !is_damage(checked.error())) return checked.error();
       Status mended = reconcile(index);
       if (!checked.ok() && (mended.ok() || mended.error().message != checked.error().message))
         TRY(note_damage(name, checked));
-      if (damaged && mended.ok()) mended = write_anew(index);
+      if (damaged && mended.ok()) TRY(write_anew(index));
       TRY(note_damage(name, std::move(mended)));
     }
     TRY(note_damage("leftover files", sweep_orphans(ctx_, ports_)));
@@ -96,7 +95,8 @@ class Verifier {
     }());
   }
 
-  Status check_files(const IndexInfo& index) {
+  /// `damaged`: some of them are, of an index that may open.
+  Status check_files(const IndexInfo& index, bool& damaged) {
     auto found = ports_.vectors.verify(ctx_, index.id);
     if (!found.ok() && found.error().code == ErrorCode::not_found) {
       note("index " + std::to_string(index.id) + " is missing; it is made again");
@@ -105,6 +105,7 @@ class Verifier {
     if (!found.ok()) return std::move(found).error();
     note(*found);
     if (found->empty()) return {};
+    damaged = true;
     // A store drops a damaged vector when it meets it: those that go now are made again below.
     for (ImageId after = 0;;) {
       ASSIGN_OR_RETURN(const auto ids, ports_.vectors.scan_ids(ctx_, index.id, after, kPage));
@@ -118,10 +119,19 @@ class Verifier {
   /// The files that were found damaged. Open by now, the store finds out which these are, and
   /// writes what it holds of them to others.
   Status write_anew(const IndexInfo& index) {
-    TRY(ports_.vectors.verify(ctx_, index.id));
     counters_.optimizing = true;
     const ScopeExit done([this] { counters_.optimizing = false; });
-    return ports_.vectors.optimize(ctx_, index.id);
+    const auto write = [&]() -> Status {
+      TRY(ports_.vectors.verify(ctx_, index.id));
+      return ports_.vectors.optimize(ctx_, index.id);
+    };
+    if (const Status written = write(); !written.ok()) {
+      TRY(ctx_.check());
+      const Error& error = written.error();
+      note("index " + std::to_string(index.id) + " stays damaged for now: " + error.message +
+           (error.hint.empty() ? "" : ". " + error.hint));
+    }
+    return {};
   }
 
   /// Rows and vectors in step, both by id: a damaged row still has one.

@@ -60,7 +60,7 @@ std::vector<std::byte> encode_manifest(const Manifest& manifest);
 /// `conflict` for a newer format, `corruption` for anything that does not hold together.
 Result<Manifest> decode_manifest(std::span<const std::byte> bytes, const std::string& name);
 
-/// not_found when the folder holds no index.
+/// not_found when the folder holds no index, `corruption` when it holds files of one.
 Result<Manifest> read_manifest(Storage& storage, const std::filesystem::path& directory);
 
 enum class PublishOutcome { published, unchanged, unknown };

@@ -185,12 +185,14 @@ Status Part::read_slot(std::uint64_t slot, std::span<std::byte> out) const {
   const std::uint64_t offset = slot * geometry_.slot_bytes;
   Status read = file_->read(offset, out);
   if (read.ok()) return {};
-  if (read.error().code != ErrorCode::corruption) {
-    AlignedBuffer footer(kBlockBytes);
-    TRY(file_->read(record_.bytes - kBlockBytes, footer.span().first(kBlockBytes)));
+  if (read.error().code == ErrorCode::io_error) {
+    TRY(file_->reach(record_.bytes - kBlockBytes));
     read = file_->read(offset, out);
   }
-  if (!read.ok()) std::memset(out.data(), 0, out.size());  // which is not what was written
+  if (read.ok()) return {};
+  if (read.error().code != ErrorCode::io_error && read.error().code != ErrorCode::corruption)
+    return read;
+  std::memset(out.data(), 0, out.size());  // which is not what was written
   return {};
 }
 

@@ -1,5 +1,6 @@
 #include "engine/storage/posix_reads.h"
 
+#include <fcntl.h>
 #include <liburing.h>
 
 #include <algorithm>
@@ -144,6 +145,19 @@ Status PosixReadFile::read(std::uint64_t offset, std::span<std::byte> out) const
     // Some file systems accept the flag and refuse the read: the cached way decides.
   }
   return pread_exact(cached_.fd(), out, offset, name_);
+}
+
+Status PosixReadFile::reach(std::uint64_t block_offset) const {
+  AlignedBuffer block(kBlockBytes);
+  const auto out = block.span().first(kBlockBytes);
+  const auto offset = static_cast<off_t>(block_offset);
+  if (direct_.is_open() && alignment_ <= kBlockBytes) {
+    Status read = pread_exact(direct_.fd(), out, block_offset, name_);
+    if (read.ok() || read.error().code == ErrorCode::io_error) return read;
+  }
+  // What the cache holds of it, unless somebody maps it, is dropped first.
+  (void)::posix_fadvise(cached_.fd(), offset, kBlockBytes, POSIX_FADV_DONTNEED);
+  return pread_exact(cached_.fd(), out, block_offset, name_);
 }
 
 int PosixReadFile::descriptor(std::uint64_t offset, std::span<const std::byte> out) const {

@@ -24,6 +24,7 @@ class PosixReadFile final : public ReadFile {
 
   Status read(std::uint64_t offset, std::span<std::byte> out) const override;
   [[nodiscard]] std::uint64_t size() const override { return size_; }
+  [[nodiscard]] Status reach(std::uint64_t block_offset) const override;
   [[nodiscard]] std::uint32_t alignment() const override { return alignment_; }
   /// What such a read of a queue goes to.
   [[nodiscard]] int descriptor(std::uint64_t offset, std::span<const std::byte> out) const;

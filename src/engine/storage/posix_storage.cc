@@ -136,10 +136,9 @@ class PosixStorage final : public Storage {
     }
   }
 
-  Result<std::uint64_t> free_bytes(const Path& directory) override {
+  std::uint64_t free_bytes(const Path& directory) override {
     struct statvfs info{};
-    if (::statvfs(directory.c_str(), &info) != 0)
-      return errno_error(errno, "find the free space of", directory.native());
+    if (::statvfs(directory.c_str(), &info) != 0 || info.f_blocks == 0) return UINT64_MAX;
     return std::uint64_t{info.f_bavail} * info.f_frsize;
   }
 

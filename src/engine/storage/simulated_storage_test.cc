@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <thread>
@@ -55,18 +56,26 @@ class SimulatedReadFile final : public ReadFile {
         inode_(std::move(inode)),
         size_(inode_->cached.size()) {}
   Status read(std::uint64_t offset, std::span<std::byte> out) const override {
+    return read(offset, out, true);
+  }
+  [[nodiscard]] Status reach(std::uint64_t block_offset) const override {
+    std::array<std::byte, 4096> block;
+    return read(block_offset, block, false);
+  }
+  [[nodiscard]] std::uint64_t size() const override { return size_; }
+
+ private:
+  [[nodiscard]] Status read(std::uint64_t offset, std::span<std::byte> out, bool cached) const {
     std::lock_guard lock(storage_.mutex_);
     if (storage_.power_off_) return errno_error(EIO, "read", "without power");
-    if (storage_.unreadable_ && storage_.unreadable_(name_, offset, offset + out.size()))
+    if (storage_.unreadable_ && storage_.unreadable_(name_, offset, offset + out.size(), cached))
       return errno_error(EIO, "read", name_);
     if (offset + out.size() > inode_->cached.size())
       return Error(ErrorCode::corruption, "read past the end of a simulated file");
     if (!out.empty()) std::memcpy(out.data(), inode_->cached.data() + offset, out.size());
     return {};
   }
-  [[nodiscard]] std::uint64_t size() const override { return size_; }
 
- private:
   SimulatedStorage& storage_;
   std::string name_;
   std::shared_ptr<SimulatedStorage::Inode> inode_;

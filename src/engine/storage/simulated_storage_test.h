@@ -56,8 +56,9 @@ class SimulatedStorage final : public Storage {
   /// What free_bytes() says; appends take no notice.
   void set_free_bytes(std::uint64_t bytes) { free_bytes_ = bytes; }
   /// Reads of bytes [begin, end) of a file of which this holds fail with io_error; null: none.
-  using WhichReads =
-      std::function<bool(const std::string& name, std::uint64_t begin, std::uint64_t end)>;
+  /// `cached`: a page cache may answer them.
+  using WhichReads = std::function<bool(const std::string& name, std::uint64_t begin,
+                                        std::uint64_t end, bool cached)>;
   void fail_reads(WhichReads which);
 
   /// All files of a folder, to flip bits in.
@@ -74,7 +75,7 @@ class SimulatedStorage final : public Storage {
   Status truncate(const Path& path, std::uint64_t size) override;
   Status sync_directory(const Path& directory) override;
   Status make_directory(const Path& directory) override;
-  Result<std::uint64_t> free_bytes(const Path&) override { return free_bytes_.load(); }
+  std::uint64_t free_bytes(const Path&) override { return free_bytes_; }
   Result<std::unique_ptr<Lock>> lock(const Path& directory) override;
 
  private:

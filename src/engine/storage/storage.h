@@ -19,6 +19,8 @@ class ReadFile {
   virtual ~ReadFile() = default;
   virtual Status read(std::uint64_t offset, std::span<std::byte> out) const = 0;
   [[nodiscard]] virtual std::uint64_t size() const = 0;
+  /// Whether the medium still answers: reads a block of it, whatever the page cache holds.
+  [[nodiscard]] virtual Status reach(std::uint64_t block_offset) const = 0;
   /// Reads of a ReadQueue go past the page cache when offset, length and address are multiples of
   /// this: the disk's block, a power of two.
   [[nodiscard]] virtual std::uint32_t alignment() const { return 512; }
@@ -88,8 +90,8 @@ class Storage {
   virtual Status sync_directory(const Path& directory) = 0;
   /// With its parents, durably; not an error when it exists.
   virtual Status make_directory(const Path& directory) = 0;
-  /// That can still be written in a folder.
-  virtual Result<std::uint64_t> free_bytes(const Path& directory) = 0;
+  /// That can still be written in a folder; UINT64_MAX where the file system does not say.
+  virtual std::uint64_t free_bytes(const Path& directory) = 0;
   /// Taken by one opener at a time, of this or any process; `conflict` when it is held.
   virtual Result<std::unique_ptr<Lock>> lock(const Path& directory) = 0;
 };

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "engine/index.h"
 #include "stores/vector/embedded/attribute_bytes.h"
 #include "stores/vector/embedded/attribute_columns.h"
@@ -299,7 +300,9 @@ class EmbeddedVectorStore final : public VectorStore {
       if (largest.ok()) {
         out = std::max(out, static_cast<ImageId>(*largest));
       } else if (largest.error().code != ErrorCode::not_found) {
-        return largest.error();
+        // The others' ids are not to be given again for that.
+        log(LogLevel::warning,
+            "the largest id of an index is not known: " + largest.error().message);
       }  // else its making was interrupted: no id was ever written to it
     }
     return out;
