@@ -139,6 +139,12 @@ INSTANTIATE_TEST_SUITE_P(Kernel, ReadQueueTest, testing::Values(Way::kernel));
 INSTANTIATE_TEST_SUITE_P(Pool, ReadQueueTest, testing::Values(Way::pool));
 INSTANTIATE_TEST_SUITE_P(OneByOne, ReadQueueTest, testing::Values(Way::one_by_one));
 
+TEST_P(ReadQueueTest, ReachesBlocksThatAreThere) {
+  EXPECT_TRUE(file_->reach(0).ok());
+  EXPECT_TRUE(file_->reach(kBytes / kBlockBytes * kBlockBytes - kBlockBytes).ok());
+  EXPECT_FALSE(file_->reach((kBytes / kBlockBytes + 1) * kBlockBytes).ok());
+}
+
 /// As the seccomp profiles of containers do. For the rest of the process's life.
 bool refuse_io_uring() {
   sock_filter program[] = {
