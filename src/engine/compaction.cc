@@ -95,7 +95,7 @@ Result<IndexImpl::Turn> IndexImpl::take_turn(const CallOptions& call) {
   }
 }
 
-// One that fails leaves the disk and what else is due alone for a while.
+// After one that failed other upkeep comes first.
 void IndexImpl::compact_what_is_due(const CallOptions& call) {
   // A call that waits for its turn does the same, on more threads.
   while (!stopping && turns_wanted == 0) {
@@ -108,14 +108,17 @@ void IndexImpl::compact_what_is_due(const CallOptions& call) {
   }
 }
 
-// Better not begun than given up with the disk full, when nothing else can be written either.
+// Better not begun than given up with the disk full, when nothing else can be written either. Of
+// what parts hold beside vectors the dead rows' share is counted, too.
 Status IndexImpl::check_space(const Inputs& inputs) {
   std::uint64_t needed = 0, rows = 0;
   {
     std::lock_guard lock(commit_mutex);
     for (const auto& input : inputs) {
       rows += live_rows(*input);
-      for (const auto& part : *input->parts()) needed += part->bytes();
+      needed += geometry.slots(live_rows(*input)) * geometry.slot_bytes;
+      for (const auto& part : *input->parts())
+        needed += part->bytes() - geometry.slots(part->rows()) * geometry.slot_bytes;
     }
     if (suits_graph(rows) && rows >= options.graph_rows_min)
       needed += graph_size_at_most(rows).bytes_beside_codes +

@@ -145,10 +145,19 @@ Status Index::compact(const CallOptions& call) {
 }
 
 Status Index::optimize(const CallOptions& call) {
-  TRY(repeat(*impl_, [&] { return impl_->compact_once(&IndexImpl::choose_due, call); }));
-  return repeat(*impl_, [&] {
+  const auto compact = [&](auto choose) {
+    return repeat(*impl_, [&] { return impl_->compact_once(choose, call); });
+  };
+  // A segment that cannot be compacted keeps neither others nor graphs waiting.
+  Status compacted = compact(&IndexImpl::choose_due);
+  if (!compacted.ok()) {
+    TRY(call.check());
+    (void)compact(&IndexImpl::choose_rested);
+  }
+  TRY(repeat(*impl_, [&] {
     return impl_->make_graph_once(IndexImpl::GraphDue::lasting, impl_->background_threads(), call);
-  });
+  }));
+  return compacted;
 }
 
 Status Index::build_graphs(const CallOptions& call) {

@@ -125,7 +125,7 @@ struct IndexImpl {
   /// What to do next; empty: nothing. (commit)
   [[nodiscard]] Inputs choose_due() const;
   [[nodiscard]] Inputs choose_any() const;
-  /// The same, but for segments whose compaction failed a while ago. (commit)
+  /// The same, but for segments that rest after a compaction of theirs failed. (commit)
   [[nodiscard]] Inputs choose_rested() const;
   [[nodiscard]] Inputs choose_among(const std::vector<std::shared_ptr<Segment>>& some) const;
   /// compaction_mutex, held.

@@ -219,11 +219,16 @@ bool Part::is_intact(std::uint32_t row, const Place& place, const std::byte* rea
 Status Part::verify(std::vector<DamageReport>& found, const std::function<Status()>& check) const {
   const std::string name = part_name(record_.file);
   AlignedBuffer buffer(kVerifyBytes);
-  // A read that the medium refuses is a finding too: the rest of the file is still checked.
+  // A read that the medium refuses is a finding too, and the rest of the file is still checked, as
+  // long as the medium answers at all.
+  Status reached;
   auto read = [&](std::uint64_t offset, std::span<std::byte> out) {
     const Status status = file_->read(offset, out);
-    if (!status.ok()) found.push_back({name, offset, status.error().message});
-    return status.ok();
+    if (status.ok()) return true;
+    found.push_back({name, offset, status.error().message});
+    if (reached.ok() && status.error().code == ErrorCode::io_error)
+      reached = file_->reach(record_.bytes - kBlockBytes);
+    return false;
   };
 
   const auto& vectors = footer_.regions[kVectors];
@@ -234,7 +239,10 @@ Status Part::verify(std::vector<DamageReport>& found, const std::function<Status
     const std::uint64_t count = std::min<std::uint64_t>(slots_a_read, slot_checksums_.size() - s);
     buffer.ensure(count * geometry_.slot_bytes);
     const auto block = buffer.span().first(count * geometry_.slot_bytes);
-    if (!read(s * geometry_.slot_bytes, block)) continue;
+    if (!read(s * geometry_.slot_bytes, block)) {
+      TRY(reached);
+      continue;
+    }
     for (std::uint64_t i = 0; i < count; ++i) {
       if (crc32c(block.subspan(i * geometry_.slot_bytes, geometry_.slot_bytes)) !=
           slot_checksums_[s + i])
@@ -254,6 +262,7 @@ Status Part::verify(std::vector<DamageReport>& found, const std::function<Status
       TRY(check());
       const auto block = buffer.span().first(std::min<std::uint64_t>(kVerifyBytes, padded - at));
       complete = read(region.offset + at, block) && complete;
+      TRY(reached);
       checksum = crc32c(block, checksum);
     }
     static constexpr const char* kNames[] = {"vectors", "attributes",        "slot checksums",
@@ -269,7 +278,7 @@ Status Part::verify(std::vector<DamageReport>& found, const std::function<Status
   if (read(footer_at, std::as_writable_bytes(std::span(&footer, 1))) &&
       std::memcmp(&footer, &footer_, sizeof footer) != 0)
     found.push_back({name, footer_at, "the footer is wrong"});
-  return {};
+  return reached;
 }
 
 }  // namespace similis::engine

@@ -148,16 +148,19 @@ Status PosixReadFile::read(std::uint64_t offset, std::span<std::byte> out) const
 }
 
 Status PosixReadFile::reach(std::uint64_t block_offset) const {
+  // Some file systems answer direct reads from the cache as well: what it has of the file goes
+  // first.
+  (void)::posix_fadvise(cached_.fd(), 0, 0, POSIX_FADV_DONTNEED);
   AlignedBuffer block(kBlockBytes);
-  const auto out = block.span().first(kBlockBytes);
-  const auto offset = static_cast<off_t>(block_offset);
   if (direct_.is_open() && alignment_ <= kBlockBytes) {
-    Status read = pread_exact(direct_.fd(), out, block_offset, name_);
-    if (read.ok() || read.error().code == ErrorCode::io_error) return read;
+    const ssize_t bytes =
+        ::pread(direct_.fd(), block.data(), kBlockBytes, static_cast<off_t>(block_offset));
+    if (bytes == static_cast<ssize_t>(kBlockBytes)) return {};
+    // These accept the flag and refuse the read.
+    const bool refused = bytes < 0 && (errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS);
+    if (bytes < 0 && !refused) return errno_error(errno, "read", name_);
   }
-  // What the cache holds of it, unless somebody maps it, is dropped first.
-  (void)::posix_fadvise(cached_.fd(), offset, kBlockBytes, POSIX_FADV_DONTNEED);
-  return pread_exact(cached_.fd(), out, block_offset, name_);
+  return pread_exact(cached_.fd(), block.span().first(kBlockBytes), block_offset, name_);
 }
 
 int PosixReadFile::descriptor(std::uint64_t offset, std::span<const std::byte> out) const {

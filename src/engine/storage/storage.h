@@ -19,7 +19,7 @@ class ReadFile {
   virtual ~ReadFile() = default;
   virtual Status read(std::uint64_t offset, std::span<std::byte> out) const = 0;
   [[nodiscard]] virtual std::uint64_t size() const = 0;
-  /// Whether the medium still answers: reads a block of it, whatever the page cache holds.
+  /// Whether the medium still answers: reads a block of it, past the page cache as far as can be.
   [[nodiscard]] virtual Status reach(std::uint64_t block_offset) const = 0;
   /// Reads of a ReadQueue go past the page cache when offset, length and address are multiples of
   /// this: the disk's block, a power of two.
